@@ -1,0 +1,16 @@
+//! The storage side: what a file system must do to be served.
+//!
+//! [`FileSystem`] is what the operations call. A backend implements it, declares what it can do beyond it through
+//! the capability traits ([`Xattrs`], [`Sparse`], [`ServerSideCopy`]), and is exported by an [`Export`].
+
+mod capabilities;
+mod error;
+mod file_system;
+mod node;
+mod types;
+
+pub use capabilities::{DataOrHole, ServerSideCopy, Sparse, Xattrs, XattrSet, XattrPage};
+pub use error::{FsError, FsResult};
+pub use file_system::{DirEntry, DirSink, FileSystem, ReaddirEnd, SinkFull};
+pub use node::NodeHandle;
+pub use types::*;

@@ -1,0 +1,11 @@
+//! A framework for NFSv4 servers.
+//!
+//! Every NFSv4 operation is a small type behind a trait, every rule of the protocol that is not an operation's own
+//! is enforced once by the dispatcher, and storage and state are behind traits.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod attr;
+pub mod fs;
+pub mod proto;
+pub mod xdr;

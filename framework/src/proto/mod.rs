@@ -1,0 +1,14 @@
+//! The wire types that operations share, with the RFC's names in Rust case, statuses and numbers verbatim.
+
+mod opnum;
+mod status;
+mod types;
+
+pub use opnum::*;
+pub use status::*;
+pub use types::*;
+
+/// The RPC program number of NFS (RFC 8881 section 2.6).
+pub const NFS_PROGRAM: u32 = 100_003;
+/// The RPC version that COMPOUND belongs to.
+pub const NFS_V4: u32 = 4;

@@ -1,0 +1,3 @@
+//! The NFSv4 operations.
+
+pub mod errors;
