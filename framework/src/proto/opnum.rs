@@ -22,29 +22,17 @@ macro_rules! opnums {
 
 opnums! {
     OP_ACCESS = 3,
-    OP_CB_GETATTR = 3,
     OP_CLOSE = 4,
-    OP_CB_RECALL = 4,
     OP_COMMIT = 5,
-    OP_CB_LAYOUTRECALL = 5,
     OP_CREATE = 6,
-    OP_CB_NOTIFY = 6,
     OP_DELEGPURGE = 7,
-    OP_CB_PUSH_DELEG = 7,
     OP_DELEGRETURN = 8,
-    OP_CB_RECALL_ANY = 8,
     OP_GETATTR = 9,
-    OP_CB_RECALLABLE_OBJ_AVAIL = 9,
     OP_GETFH = 10,
-    OP_CB_RECALL_SLOT = 10,
     OP_LINK = 11,
-    OP_CB_SEQUENCE = 11,
     OP_LOCK = 12,
-    OP_CB_WANTS_CANCELLED = 12,
     OP_LOCKT = 13,
-    OP_CB_NOTIFY_LOCK = 13,
     OP_LOCKU = 14,
-    OP_CB_NOTIFY_DEVICEID = 14,
     OP_LOOKUP = 15,
     OP_LOOKUPP = 16,
     OP_NVERIFY = 17,
@@ -107,7 +95,6 @@ opnums! {
     OP_LISTXATTRS = 74,
     OP_REMOVEXATTR = 75,
     OP_ILLEGAL = 10044,
-    OP_CB_ILLEGAL = 10044,
 }
 
 impl OpNum {
