@@ -8,4 +8,6 @@
 pub mod attr;
 pub mod fs;
 pub mod proto;
+pub mod rpc;
+pub mod server;
 pub mod xdr;

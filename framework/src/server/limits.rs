@@ -1,0 +1,43 @@
+use std::time::Duration;
+
+/// The limits of a server. All but the first hold for each connection.
+#[derive(Debug, Clone)]
+pub struct ServerLimits {
+    /// Connections at the same time; one more is accepted and closed at once.
+    pub max_connections: usize,
+    /// Bytes of the largest RPC message taken. A record that announces more closes its connection before anything
+    /// is allocated for it.
+    pub max_record: usize,
+    /// Fragments of one record, empty ones included; a record of more closes its connection.
+    pub max_fragments: usize,
+    /// Requests that run at the same time. At the limit nothing more is read until one ends.
+    pub max_in_flight: usize,
+    /// Bytes of the messages of the requests that run at the same time. At or over the limit nothing more is read
+    /// until some end; a single request is always taken.
+    pub max_in_flight_bytes: usize,
+    /// Bytes of replies that the client has not yet taken. At or over the limit nothing more is read, and no
+    /// request is begun, until it takes some. The replies of requests that already run come on top.
+    pub max_unsent: usize,
+    /// How long a client may take nothing of what waits for it before its connection is closed.
+    pub write_stall: Duration,
+    /// Requests that are run one after the other before other tasks of the thread have their turn.
+    pub max_batch: usize,
+    /// How long draining waits for running requests once it was told to stop.
+    pub drain_timeout: Duration,
+}
+
+impl Default for ServerLimits {
+    fn default() -> Self {
+        Self {
+            max_connections: 4096,
+            max_record: (1 << 20) + (64 << 10),
+            max_fragments: 4096,
+            max_in_flight: 128,
+            max_in_flight_bytes: 32 << 20,
+            max_unsent: 4 << 20,
+            write_stall: Duration::from_secs(60),
+            max_batch: 64,
+            drain_timeout: Duration::from_secs(10),
+        }
+    }
+}
