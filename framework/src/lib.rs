@@ -6,8 +6,19 @@
 #![warn(missing_docs)]
 
 pub mod attr;
+pub mod compound;
+pub mod export;
 pub mod fs;
+pub mod layer;
+pub mod op;
 pub mod proto;
+pub mod registry;
 pub mod rpc;
 pub mod server;
 pub mod xdr;
+
+/// What the macros of this crate expand to.
+#[doc(hidden)]
+pub mod __private {
+    pub use inventory;
+}

@@ -53,7 +53,8 @@ pub trait Xattrs: Send + Sync {
     ) -> FsResult<XattrPage>;
 
     /// Removes one.
-    async fn remove_xattr(&self, cx: &RequestContext, node: &NodeHandle, name: &[u8]) -> FsResult<ChangeInfo>;
+    async fn remove_xattr(&self, cx: &RequestContext, node: &NodeHandle, name: &[u8])
+    -> FsResult<ChangeInfo>;
 }
 
 /// What a range of a file is made of.

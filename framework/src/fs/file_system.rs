@@ -3,8 +3,8 @@ use bytes::Bytes;
 
 use super::{
     AccessMask, AttrMask, Attributes, Authority, CreateMode, Found, FsInfo, FsResult, FsUsage, NewNode,
-    NodeHandle, OpenHold, Opened, ReadData, RequestContext, ServerSideCopy, SetAttributes, ShareAccess, Sparse,
-    Stability, Written, Xattrs,
+    NodeHandle, OpenHold, Opened, ReadData, RequestContext, ServerSideCopy, SetAttributes, ShareAccess,
+    Sparse, Stability, Written, Xattrs,
 };
 use crate::proto::{ChangeInfo, Verifier4};
 
@@ -61,7 +61,12 @@ pub trait FileSystem: Send + Sync + 'static {
     async fn usage(&self, cx: &RequestContext) -> FsResult<FsUsage>;
 
     /// Attributes of an object. `mask` says which are wanted; others may be filled with anything.
-    async fn attributes(&self, cx: &RequestContext, node: &NodeHandle, mask: AttrMask) -> FsResult<Attributes>;
+    async fn attributes(
+        &self,
+        cx: &RequestContext,
+        node: &NodeHandle,
+        mask: AttrMask,
+    ) -> FsResult<Attributes>;
 
     /// Sets attributes, all or none. A `size` needs write permission unless `authority` is an open.
     async fn set_attributes(
@@ -73,10 +78,21 @@ pub trait FileSystem: Send + Sync + 'static {
     ) -> FsResult<Attributes>;
 
     /// Which of `wanted` the caller may do.
-    async fn access(&self, cx: &RequestContext, node: &NodeHandle, wanted: AccessMask) -> FsResult<AccessMask>;
+    async fn access(
+        &self,
+        cx: &RequestContext,
+        node: &NodeHandle,
+        wanted: AccessMask,
+    ) -> FsResult<AccessMask>;
 
     /// Looks up one name. Needs search permission on the directory.
-    async fn lookup(&self, cx: &RequestContext, dir: &NodeHandle, name: &[u8], mask: AttrMask) -> FsResult<Found>;
+    async fn lookup(
+        &self,
+        cx: &RequestContext,
+        dir: &NodeHandle,
+        name: &[u8],
+        mask: AttrMask,
+    ) -> FsResult<Found>;
 
     /// The parent of a directory. The root's parent is not asked for. Needs search permission.
     async fn parent(&self, cx: &RequestContext, dir: &NodeHandle) -> FsResult<NodeHandle>;

@@ -9,7 +9,7 @@ mod file_system;
 mod node;
 mod types;
 
-pub use capabilities::{DataOrHole, ServerSideCopy, Sparse, Xattrs, XattrSet, XattrPage};
+pub use capabilities::{DataOrHole, ServerSideCopy, Sparse, XattrPage, XattrSet, Xattrs};
 pub use error::{FsError, FsResult};
 pub use file_system::{DirEntry, DirSink, FileSystem, ReaddirEnd, SinkFull};
 pub use node::NodeHandle;

@@ -305,8 +305,8 @@ pub struct FsInfo {
     pub case_preserving: bool,
     /// How the change attribute behaves (change_attr_type4, RFC 7862 section 12.2.3).
     pub change_attr_type: ChangeAttrType,
-    /// Settable attributes beyond mode, owner, group, size and the two times: `time_create`.
-    pub can_set_time_create: bool,
+    /// Whether objects have a creation time, which can be set.
+    pub has_time_create: bool,
 }
 
 /// change_attr_type4 (RFC 7862 section 12.2.3).

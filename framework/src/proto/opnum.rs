@@ -13,8 +13,8 @@ macro_rules! opnums {
 
         impl OpNum {
             /// The RFC's name without its `OP_`; `None` for a number that no RFC defines.
-            pub fn name(self) -> Option<&'static str> {
-                match self.0 { $($value => stringify!($name).strip_prefix("OP_"),)* _ => None }
+            pub const fn name(self) -> Option<&'static str> {
+                match self.0 { $($value => Some(stringify!($name).split_at("OP_".len()).1),)* _ => None }
             }
         }
     };
@@ -102,6 +102,14 @@ impl OpNum {
     const LAST: [u32; 3] = [39, 58, 75];
     /// The lowest operation number: 0 to 2 are not used (RFC 8881 section 18.52.3).
     const FIRST: u32 = 3;
+
+    /// The RFC's name, or `other` for a number that no RFC defines.
+    pub const fn name_or(self, other: &'static str) -> &'static str {
+        match self.name() {
+            Some(name) => name,
+            None => other,
+        }
+    }
 
     /// The number on the wire.
     pub const fn code(self) -> u32 {

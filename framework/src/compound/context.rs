@@ -1,0 +1,225 @@
+use std::sync::Arc;
+
+use super::pending::{Admitted, Session, Timestamp};
+use super::{Nfs4Service, Position};
+use crate::attr::AttrServer;
+use crate::export::{Export, ExportNode, exclusive_create_attributes};
+use crate::fs::RequestContext;
+use crate::op::OpFlags;
+use crate::proto::{
+    ClientId, Minor, NFS4ERR_BAD_STATEID, NFS4ERR_BADHANDLE, NFS4ERR_NOFILEHANDLE, NFS4ERR_OP_NOT_IN_SESSION,
+    NFS4ERR_REP_TOO_BIG, NFS4ERR_REP_TOO_BIG_TO_CACHE, NFS4ERR_STALE, Stateid, Status,
+};
+use crate::rpc::{Connection, Principal};
+
+/// What an operation sees of its compound and of the server.
+pub struct CompoundContext<'a> {
+    pub(super) service: &'a Nfs4Service,
+    pub(super) connection: &'a Arc<Connection>,
+    pub(super) principal: Principal,
+    /// What file systems are told of the request.
+    pub request: RequestContext,
+    pub(super) now: Timestamp,
+    pub(super) record_len: u32,
+    pub(super) at: Position,
+    /// The arguments of the whole compound, for the digest that tells a retry from another request.
+    pub(super) compound_args: &'a [u8],
+    /// The row of the running operation.
+    pub(super) flags: OpFlags,
+    /// Bytes of the reply before the body of the running operation's answer, RPC header included.
+    pub(super) reply_used: usize,
+    pub(super) session: Option<Admitted>,
+    pub(super) handles: Handles,
+}
+
+/// How long a reply may get (RFC 8881 section 2.10.6.4).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ReplyLimit {
+    pub(super) bytes: usize,
+    pub(super) status: Status,
+}
+
+fn to_usize(bytes: u32) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+/// The filehandles of a compound and the stateids that go with them (RFC 8881 section 16.2.3.1).
+#[derive(Debug, Default)]
+pub(super) struct Handles {
+    pub(super) current: Option<ExportNode>,
+    pub(super) saved: Option<ExportNode>,
+    pub(super) current_stateid: Option<Stateid>,
+    pub(super) saved_stateid: Option<Stateid>,
+}
+
+impl<'a> CompoundContext<'a> {
+    /// The server.
+    pub fn service(&self) -> &'a Nfs4Service {
+        self.service
+    }
+
+    /// The compound's minor version.
+    pub fn minor(&self) -> Minor {
+        self.request.minor
+    }
+
+    /// When the compound began.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The connection that the compound came by.
+    pub fn connection(&self) -> &Arc<Connection> {
+        self.connection
+    }
+
+    /// Who is asking, as the RPC layer knows it.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// Bytes of the RPC call that brought the compound.
+    pub fn record_len(&self) -> u32 {
+        self.record_len
+    }
+
+    /// Where the running operation stands.
+    pub fn position(&self) -> Position {
+        self.at
+    }
+
+    /// The arguments of the whole compound, undecoded.
+    pub fn compound_args(&self) -> &[u8] {
+        self.compound_args
+    }
+
+    /// Binds the compound to the session and slot that SEQUENCE was admitted to.
+    pub fn bind_session(&mut self, admitted: Admitted) {
+        self.request.client = Some(admitted.client.id());
+        self.session = Some(admitted);
+    }
+
+    /// The session that the compound runs in, if SEQUENCE stands first.
+    pub fn session(&self) -> Option<&Arc<Session>> {
+        self.session.as_ref().map(|admitted| &admitted.session)
+    }
+
+    /// The client that the compound runs for.
+    pub fn clientid(&self) -> Result<ClientId, Status> {
+        self.request.client.ok_or(NFS4ERR_OP_NOT_IN_SESSION)
+    }
+
+    /// The current filehandle. An operation without [`OpFlags::NO_CURRENT_FH`] always has one.
+    pub fn current(&self) -> Result<&ExportNode, Status> {
+        self.handles.current.as_ref().ok_or(NFS4ERR_NOFILEHANDLE)
+    }
+
+    /// The saved filehandle. An operation with [`OpFlags::NEEDS_SAVED_FH`] always has one.
+    pub fn saved(&self) -> Result<&ExportNode, Status> {
+        self.handles.saved.as_ref().ok_or(NFS4ERR_NOFILEHANDLE)
+    }
+
+    /// Sets the current filehandle, which clears the current stateid (RFC 8881 section 16.2.3.1.2). Granted by
+    /// [`OpFlags::SETS_FH`].
+    pub fn set_current(&mut self, to: ExportNode) {
+        debug_assert!(self.flags.contains(OpFlags::SETS_FH), "the row does not grant setting the filehandle");
+        self.handles.current = Some(to);
+        self.handles.current_stateid = None;
+    }
+
+    /// Leaves the compound without a current filehandle, as SECINFO does (RFC 8881 section 18.29.3). Granted by
+    /// [`OpFlags::SETS_FH`].
+    pub fn clear_current(&mut self) {
+        debug_assert!(self.flags.contains(OpFlags::SETS_FH), "the row does not grant setting the filehandle");
+        self.handles.current = None;
+        self.handles.current_stateid = None;
+    }
+
+    /// SAVEFH: the current filehandle and stateid become the saved ones.
+    pub fn save_current(&mut self) {
+        self.handles.saved = self.handles.current.clone();
+        self.handles.saved_stateid = self.handles.current_stateid;
+    }
+
+    /// RESTOREFH: the saved filehandle and stateid become the current ones.
+    pub fn restore_saved(&mut self) {
+        self.handles.current = self.handles.saved.clone();
+        self.handles.current_stateid = self.handles.saved_stateid;
+    }
+
+    /// The stateid that an argument means: the special "current stateid" is replaced by what an operation before left (RFC
+    /// 8881 section 16.2.3.1.2). Granted by [`OpFlags::USES_STATEID`].
+    pub fn stateid(&self, argument: Stateid) -> Result<Stateid, Status> {
+        debug_assert!(
+            self.flags.contains(OpFlags::USES_STATEID),
+            "the row does not grant the current stateid"
+        );
+        if argument != Stateid::CURRENT || !self.minor().has_sessions() {
+            return Ok(argument);
+        }
+        self.handles.current_stateid.ok_or(NFS4ERR_BAD_STATEID)
+    }
+
+    /// Like [`stateid`](Self::stateid), for an argument that goes with the saved filehandle (COPY and CLONE's source).
+    pub fn saved_stateid(&self, argument: Stateid) -> Result<Stateid, Status> {
+        debug_assert!(
+            self.flags.contains(OpFlags::USES_STATEID),
+            "the row does not grant the current stateid"
+        );
+        if argument != Stateid::CURRENT {
+            return Ok(argument);
+        }
+        self.handles.saved_stateid.ok_or(NFS4ERR_BAD_STATEID)
+    }
+
+    /// Makes a result the current stateid. Granted by [`OpFlags::SETS_STATEID`].
+    pub fn set_current_stateid(&mut self, stateid: Stateid) {
+        debug_assert!(
+            self.flags.contains(OpFlags::SETS_STATEID),
+            "the row does not grant setting the stateid"
+        );
+        self.handles.current_stateid = Some(stateid);
+    }
+
+    /// What a filehandle from the wire names: NFS4ERR_BADHANDLE if this server did not make it, NFS4ERR_STALE if its export is
+    /// gone.
+    pub fn resolve_handle(&self, handle: &[u8]) -> Result<ExportNode, Status> {
+        let (export, node) = self.service.filehandles.decode(handle).map_err(|_| NFS4ERR_BADHANDLE)?;
+        let export = self.service.namespace.export(export).ok_or(NFS4ERR_STALE)?;
+        Ok(ExportNode { export: export.clone(), node })
+    }
+
+    /// What attributes need to know of the server, for the objects of `export`.
+    pub fn attr_server(&self, export: &Export) -> AttrServer<'a> {
+        let supported = export.supported(self.minor());
+        AttrServer {
+            supported,
+            exclcreat: exclusive_create_attributes(supported),
+            lease_seconds: self.service.lease_seconds(),
+            max_read: u64::from(self.service.limits.max_io),
+            max_write: u64::from(self.service.limits.max_io),
+            has_xattrs: export.fs.xattrs().is_some(),
+            ids: &*self.service.ids,
+        }
+    }
+
+    /// Bytes that the body of the operation's answer may have. What can answer with less (READDIR) asks here; what must not
+    /// run without room has [`OpFlags::MODIFIES`] and a bound in its row.
+    pub fn reply_room(&self) -> usize {
+        self.reply_limit().bytes.saturating_sub(self.reply_used)
+    }
+
+    /// How long the reply may get, and what is answered when an operation makes it longer.
+    pub(super) fn reply_limit(&self) -> ReplyLimit {
+        let Some(admitted) = &self.session else {
+            return ReplyLimit { bytes: usize::MAX, status: NFS4ERR_REP_TOO_BIG };
+        };
+        let channel = admitted.session.fore_channel();
+        let most = ReplyLimit { bytes: to_usize(channel.max_response_size), status: NFS4ERR_REP_TOO_BIG };
+        let cached = ReplyLimit {
+            bytes: to_usize(channel.max_response_size_cached),
+            status: NFS4ERR_REP_TOO_BIG_TO_CACHE,
+        };
+        if admitted.slot.cache_this() && cached.bytes < most.bytes { cached } else { most }
+    }
+}

@@ -1,0 +1,221 @@
+use bytes::Bytes;
+
+use super::context::{CompoundContext, Handles};
+use super::pending::{CachedReply, Timestamp};
+use super::{HandlesSet, Nfs4Service, Position, admit};
+use crate::fs::RequestContext;
+use crate::op::{DynOperation, OpDescriptor, OpError, OpFlags};
+use crate::proto::{
+    Minor, NFS4_OK, NFS4ERR_BADXDR, NFS4ERR_IO, NFS4ERR_MINOR_VERS_MISMATCH, NFS4ERR_NOTSUPP,
+    NFS4ERR_OP_ILLEGAL, NFS4ERR_SERVERFAULT, OP_ILLEGAL, OpNum, Status,
+};
+use crate::registry::Slot;
+use crate::rpc::{RpcCall, RpcReply};
+use crate::xdr::{Mark, XdrError, XdrReader, XdrWriter};
+
+/// COMPOUND4args up to the first operation.
+struct Header<'a> {
+    tag: &'a [u8],
+    minorversion: u32,
+    count: u32,
+}
+
+impl<'a> Header<'a> {
+    /// Fails on what makes the arguments garbage as a whole: after the header every fault belongs to an operation.
+    fn decode(r: &mut XdrReader<'a>) -> Result<Self, XdrError> {
+        let tag = r.opaque_ref(u32::MAX)?;
+        let minorversion = r.u32()?;
+        let count = r.array_len(u32::MAX, size_of::<u32>())?;
+        Ok(Self { tag, minorversion, count: u32::try_from(count).unwrap_or(u32::MAX) })
+    }
+}
+
+/// The places in COMPOUND4res that are known only at its end.
+struct Results {
+    start: Mark,
+    status: Mark,
+    count: Mark,
+}
+
+impl Results {
+    fn begin(w: &mut XdrWriter, tag: &[u8]) -> Self {
+        let start = w.mark();
+        let status = w.reserve_u32();
+        w.opaque(tag);
+        let count = w.reserve_u32();
+        Self { start, status, count }
+    }
+
+    fn end(&self, w: &mut XdrWriter, status: Status, count: u32) {
+        w.patch_u32(self.status, status.code());
+        w.patch_u32(self.count, count);
+    }
+}
+
+/// Runs one COMPOUND (RFC 8881 section 16.2).
+pub(super) async fn run_compound(
+    service: &Nfs4Service,
+    call: RpcCall,
+    mut w: XdrWriter,
+) -> (RpcReply, XdrWriter) {
+    let args: Bytes = call.args;
+    let mut r = XdrReader::new(&args);
+    let Ok(header) = Header::decode(&mut r) else {
+        return (RpcReply::GarbageArgs, w);
+    };
+    let results = Results::begin(&mut w, header.tag);
+    let served = Minor::from_number(header.minorversion).filter(|minor| service.serves(*minor));
+    let Some(minor) = served else {
+        results.end(&mut w, NFS4ERR_MINOR_VERS_MISMATCH, 0);
+        return (RpcReply::Success, w);
+    };
+    let credentials = call.principal.credentials.clone();
+    let mut cx = CompoundContext {
+        service,
+        connection: &call.connection,
+        principal: call.principal,
+        request: RequestContext { credentials, client: None, minor },
+        now: Timestamp(0),
+        record_len: call.record_len,
+        at: Position { index: 0, count: header.count },
+        compound_args: &args,
+        flags: OpFlags::empty(),
+        reply_used: 0,
+        session: None,
+        handles: Handles::default(),
+    };
+    match run_operations(&mut cx, &mut r, &mut w).await {
+        Ok((status, count)) => results.end(&mut w, status, count),
+        Err(Replayed(reply)) => {
+            w.cut_back(results.start);
+            w.rope(&reply);
+            return (RpcReply::Success, w);
+        }
+    }
+    if let Some(admitted) = cx.session.take() {
+        let slot = admitted.slot;
+        let reply = if slot.cache_this() || header.count == 1 {
+            CachedReply::Whole(w.rope_since(results.start))
+        } else {
+            CachedReply::Uncached
+        };
+        slot.finish(reply);
+    }
+    (RpcReply::Success, w)
+}
+
+/// The compound is a retry, and this is what was answered the first time.
+struct Replayed(crate::xdr::Rope);
+
+/// Runs the operations until one fails; the status and how many have a result.
+async fn run_operations(
+    cx: &mut CompoundContext<'_>,
+    r: &mut XdrReader<'_>,
+    w: &mut XdrWriter,
+) -> Result<(Status, u32), Replayed> {
+    let count = cx.at.count;
+    for index in 0..count {
+        cx.at.index = index;
+        // A compound cut off between operations: the missing number cannot be echoed, so the fault is ILLEGAL's.
+        let opnum = r.u32().map(OpNum::from_code);
+        let status = match opnum {
+            Ok(opnum) => run_one(cx, opnum, r, w).await?,
+            Err(_) => fail(w, OP_ILLEGAL, NFS4ERR_BADXDR, &[]),
+        };
+        if !status.is_ok() {
+            return Ok((status, index + 1));
+        }
+    }
+    Ok((NFS4_OK, count))
+}
+
+/// Runs one operation and writes its nfs_resop4.
+async fn run_one(
+    cx: &mut CompoundContext<'_>,
+    opnum: OpNum,
+    r: &mut XdrReader<'_>,
+    w: &mut XdrWriter,
+) -> Result<Status, Replayed> {
+    let op = match cx.service.ops.slot(cx.request.minor, opnum) {
+        Slot::Illegal => return Ok(fail(w, OP_ILLEGAL, NFS4ERR_OP_ILLEGAL, &[])),
+        Slot::NotSupp => return Ok(fail(w, opnum, NFS4ERR_NOTSUPP, &[])),
+        Slot::Run(op) => &**op,
+    };
+    let row = op.descriptor();
+    let set = HandlesSet { current: cx.handles.current.is_some(), saved: cx.handles.saved.is_some() };
+    if let Err(status) = admit(row, cx.request.minor, cx.at, set).and_then(|()| reserve_reply(cx, row, w)) {
+        return Ok(fail(w, opnum, status, row.error_tail));
+    }
+    run_admitted(cx, op, r, w).await
+}
+
+/// opnum and status of an nfs_resop4.
+const RESOP_HEADER: usize = 8;
+
+/// An operation that modifies runs only if its answer is sure to fit.
+fn reserve_reply(cx: &CompoundContext<'_>, row: &OpDescriptor, w: &XdrWriter) -> Result<(), Status> {
+    if !row.flags.contains(OpFlags::MODIFIES) {
+        return Ok(());
+    }
+    let limit = cx.reply_limit();
+    let most = usize::try_from(row.max_reply).unwrap_or(usize::MAX);
+    let needed = w.len().saturating_add(RESOP_HEADER).saturating_add(most);
+    if needed > limit.bytes { Err(limit.status) } else { Ok(()) }
+}
+
+async fn run_admitted(
+    cx: &mut CompoundContext<'_>,
+    op: &dyn DynOperation,
+    r: &mut XdrReader<'_>,
+    w: &mut XdrWriter,
+) -> Result<Status, Replayed> {
+    let row = op.descriptor();
+    let start = w.mark();
+    w.u32(row.opnum.code());
+    w.u32(NFS4_OK.code());
+    cx.flags = row.flags;
+    cx.reply_used = w.len();
+    let outcome = op.run(cx, r, w).await;
+    let limit = cx.reply_limit();
+    if outcome.is_ok() && w.len() > limit.bytes {
+        w.cut_back(start);
+        return Ok(fail(w, row.opnum, limit.status, row.error_tail));
+    }
+    match outcome {
+        Ok(()) => Ok(NFS4_OK),
+        Err(OpError::Replay(reply)) => Err(Replayed(reply)),
+        Err(OpError::Status(status)) => {
+            w.cut_back(start);
+            Ok(fail(w, row.opnum, checked(row, status), row.error_tail))
+        }
+        Err(OpError::Body(status, body)) => {
+            w.cut_back(start);
+            let status = fail(w, row.opnum, checked(row, status), &[]);
+            body.encode(w);
+            Ok(status)
+        }
+    }
+}
+
+/// Writes the nfs_resop4 of an operation that failed.
+fn fail(w: &mut XdrWriter, opnum: OpNum, status: Status, tail: &[u8]) -> Status {
+    tracing::debug!(%opnum, %status, "operation failed");
+    w.u32(opnum.code());
+    w.u32(status.code());
+    w.raw(tail);
+    status
+}
+
+/// The status that an operation answers: never one outside of its list.
+fn checked(row: &OpDescriptor, status: Status) -> Status {
+    let is_our_fault = matches!(status, NFS4ERR_SERVERFAULT | NFS4ERR_IO);
+    if is_our_fault {
+        tracing::error!(op = row.name, %status, "operation failed by a fault of the server");
+    }
+    if row.allows(status) {
+        return status;
+    }
+    tracing::error!(op = row.name, %status, "operation failed with a status that is not in its list");
+    debug_assert!(false, "{} must not answer {status}", row.name);
+    NFS4ERR_SERVERFAULT
+}

@@ -1,0 +1,13 @@
+//! COMPOUND: the dispatcher that runs operations one after the other and enforces what their rows say.
+
+mod admission;
+mod context;
+mod dispatch;
+mod pending;
+mod program;
+mod service;
+
+pub use admission::{HandlesSet, Position, admit};
+pub use context::CompoundContext;
+pub use program::Nfs4Program;
+pub use service::{BuildError, Limits, Nfs4Service, Nfs4ServiceBuilder};

@@ -1,0 +1,153 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::attr::{IdMapper, NumericIds};
+use crate::export::{FilehandleKey, Filehandles, Namespace};
+use crate::proto::Minor;
+use crate::registry::{OpTable, Registry, RegistryError};
+
+/// Every limit of the NFSv4 service. Those of connections are in [`ServerLimits`](crate::server::ServerLimits).
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Most bytes of one READ or WRITE.
+    pub max_io: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_io: 1 << 20 }
+    }
+}
+
+/// Why a service cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The operations.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The system gave no randomness.
+    #[error("no randomness from the system: {0}")]
+    Randomness(#[from] getrandom::Error),
+}
+
+/// The NFSv4 server without its network: operations, exports, clients and their state.
+pub struct Nfs4Service {
+    pub(crate) ops: OpTable,
+    pub(crate) minors: Vec<Minor>,
+    pub(crate) namespace: Namespace,
+    pub(crate) filehandles: Filehandles,
+    pub(crate) ids: Arc<dyn IdMapper>,
+    pub(crate) limits: Limits,
+    pub(crate) lease: Duration,
+}
+
+impl Nfs4Service {
+    /// Starts a service of these exports.
+    pub fn builder(namespace: Namespace) -> Nfs4ServiceBuilder {
+        Nfs4ServiceBuilder {
+            namespace,
+            registry: Registry::linked(),
+            minors: vec![Minor::V1, Minor::V2],
+            key: None,
+            ids: Arc::new(NumericIds),
+            limits: Limits::default(),
+            lease: Duration::from_secs(90),
+        }
+    }
+
+    /// Whether compounds of this minor version are served.
+    pub fn serves(&self, minor: Minor) -> bool {
+        self.minors.contains(&minor)
+    }
+
+    /// The operations.
+    pub fn ops(&self) -> &OpTable {
+        &self.ops
+    }
+
+    /// The tree of exports.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// What makes and reads wire filehandles.
+    pub fn filehandles(&self) -> &Filehandles {
+        &self.filehandles
+    }
+
+    /// The limits.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The lease in whole seconds, as clients are told.
+    pub fn lease_seconds(&self) -> u32 {
+        u32::try_from(self.lease.as_secs()).unwrap_or(u32::MAX)
+    }
+}
+
+/// Builds an [`Nfs4Service`].
+pub struct Nfs4ServiceBuilder {
+    namespace: Namespace,
+    registry: Registry,
+    minors: Vec<Minor>,
+    key: Option<FilehandleKey>,
+    ids: Arc<dyn IdMapper>,
+    limits: Limits,
+    lease: Duration,
+}
+
+impl Nfs4ServiceBuilder {
+    /// The operations; by default all of the linked crates.
+    pub fn registry(mut self, registry: Registry) -> Self {
+        self.registry = registry;
+        self
+    }
+
+    /// The minor versions that are served; by default 1 and 2.
+    pub fn minors(mut self, minors: &[Minor]) -> Self {
+        self.minors = minors.to_vec();
+        self
+    }
+
+    /// The key that filehandles are signed with; by default a new one, with which handles do not outlive the process.
+    pub fn filehandle_key(mut self, key: FilehandleKey) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// Names of users and groups; by default their numbers.
+    pub fn ids(mut self, ids: Arc<dyn IdMapper>) -> Self {
+        self.ids = ids;
+        self
+    }
+
+    /// The limits.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The lease; by default 90 seconds.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// Builds the service.
+    pub fn build(self) -> Result<Nfs4Service, BuildError> {
+        let key = match self.key {
+            Some(key) => key,
+            None => FilehandleKey::random()?,
+        };
+        Ok(Nfs4Service {
+            ops: self.registry.build()?,
+            minors: self.minors,
+            namespace: self.namespace,
+            filehandles: Filehandles::new(key),
+            ids: self.ids,
+            limits: self.limits,
+            lease: self.lease,
+        })
+    }
+}
