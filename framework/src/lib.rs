@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 pub mod attr;
+pub mod clock;
 pub mod compound;
 pub mod export;
 pub mod fs;
