@@ -16,6 +16,8 @@ pub mod proto;
 pub mod registry;
 pub mod rpc;
 pub mod server;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod xdr;
 
 /// What the macros of this crate expand to.

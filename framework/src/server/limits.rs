@@ -1,19 +1,20 @@
 use std::time::Duration;
 
-/// The limits of a server. All but the first hold for each connection.
+/// The limits of a [`Server`](super::Server). Where nothing else is said they hold for each connection. A count of
+/// 0 is taken as 1.
 #[derive(Debug, Clone)]
 pub struct ServerLimits {
-    /// Connections at the same time; one more is accepted and closed at once.
+    /// Connections of the server at the same time; one more is accepted and closed at once.
     pub max_connections: usize,
     /// Bytes of the largest RPC message taken. A record that announces more closes its connection before anything
     /// is allocated for it.
     pub max_record: usize,
     /// Fragments of one record, empty ones included; a record of more closes its connection.
     pub max_fragments: usize,
-    /// Requests that run at the same time. At the limit nothing more is read until one ends.
+    /// Requests that wait for something at the same time. At the limit nothing more is read until one ends.
     pub max_in_flight: usize,
-    /// Bytes of the messages of the requests that run at the same time. At or over the limit nothing more is read
-    /// until some end; a single request is always taken.
+    /// Bytes of the messages of the requests that wait for something at the same time. At or over the limit nothing
+    /// more is read until some end.
     pub max_in_flight_bytes: usize,
     /// Bytes of replies that the client has not yet taken. At or over the limit nothing more is read, and no
     /// request is begun, until it takes some. The replies of requests that already run come on top.
@@ -22,7 +23,7 @@ pub struct ServerLimits {
     pub write_stall: Duration,
     /// Requests that are run one after the other before other tasks of the thread have their turn.
     pub max_batch: usize,
-    /// How long draining waits for running requests once it was told to stop.
+    /// How long [`serve`](super::Server::serve) waits for the server's running requests once it was told to stop.
     pub drain_timeout: Duration,
 }
 

@@ -235,14 +235,14 @@ impl Rope {
     }
 
     /// The bytes in order as slices for a vectored write.
-    pub fn io_slices<'a>(&'a self, into: &mut Vec<IoSlice<'a>>) {
+    pub fn io_slices<'a>(&'a self, into: &mut impl Extend<IoSlice<'a>>) {
         let mut from = 0;
         for splice in &self.splices {
-            into.push(IoSlice::new(self.inline.get(from..splice.at).unwrap_or_default()));
-            into.push(IoSlice::new(&splice.payload));
+            let head = self.inline.get(from..splice.at).unwrap_or_default();
+            into.extend([IoSlice::new(head), IoSlice::new(&splice.payload)]);
             from = splice.at;
         }
-        into.push(IoSlice::new(self.inline.get(from..).unwrap_or_default()));
+        into.extend([IoSlice::new(self.inline.get(from..).unwrap_or_default())]);
     }
 
     /// All bytes in one buffer; copies when there are payloads.

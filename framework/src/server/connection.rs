@@ -1,0 +1,295 @@
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::Sleep;
+
+use super::outbound::Outbound;
+use super::request::{self, Answered, Begun};
+use super::waiting::Waiting;
+use super::{ServerLimits, Services};
+use crate::rpc::Connection;
+use crate::rpc::record::{RecordError, RecordReader};
+use crate::xdr::XdrError;
+
+/// Size of a buffer that replies are written into, one after the other.
+const REPLY_CHUNK: usize = 16 << 10;
+/// A buffer with less room than this is not begun a reply in.
+const REPLY_ROOM_MIN: usize = 512;
+/// A connection that was quiet for this long, or twice as long at most, gives its buffers back.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// Held by whatever must end before the server has drained: connections, and requests that outlive theirs.
+pub(super) type Alive = mpsc::Sender<Infallible>;
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Ending {
+    /// The client closed it, or the server stopped.
+    #[error("closed")]
+    Closed,
+    /// A program asked for it.
+    #[error("a request asked for it")]
+    Dropped,
+    #[error("input/output error: {0}")]
+    Io(#[from] io::Error),
+    #[error("not a record: {0}")]
+    Record(#[from] RecordError),
+    #[error("not an RPC message: {0}")]
+    Message(#[from] XdrError),
+    #[error("the client takes no replies")]
+    Stalled,
+}
+
+/// Whether more is read from the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Input {
+    Open,
+    Ended,
+}
+
+/// Why no more requests are begun for now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pause {
+    /// What was read holds no whole record.
+    NeedsInput,
+    /// A limit is reached.
+    AtLimit,
+    /// It is the turn of other tasks.
+    Turn,
+}
+
+/// One connection: its task, and all that belongs to it.
+pub(super) struct ConnectionTask {
+    services: Arc<Services>,
+    connection: Arc<Connection>,
+    stream: TcpStream,
+    alive: Alive,
+    input: Input,
+    reader: RecordReader,
+    outbound: Outbound,
+    /// What is left of the buffer that the last reply was written into.
+    spare: BytesMut,
+    waiting: Waiting,
+    tick: Tick,
+}
+
+impl ConnectionTask {
+    pub(super) fn new(
+        services: Arc<Services>,
+        connection: Arc<Connection>,
+        stream: TcpStream,
+        alive: Alive,
+    ) -> Self {
+        let limits = &services.limits;
+        let reader = RecordReader::new(limits.max_record, limits.max_fragments.max(1));
+        let tick = Tick::new(limits.write_stall);
+        Self {
+            services,
+            connection,
+            stream,
+            alive,
+            input: Input::Open,
+            reader,
+            outbound: Outbound::default(),
+            spare: BytesMut::new(),
+            waiting: Waiting::default(),
+            tick,
+        }
+    }
+
+    /// Serves until the connection ends. After `stop`, nothing more is read, and it ends with its last reply.
+    pub(super) async fn run(mut self, stop: impl Future<Output = ()>) -> Ending {
+        let ended = tokio::select! {
+            biased;
+            ending = poll_fn(|cx| self.poll_serve(cx)) => Some(ending),
+            () = stop => None,
+        };
+        match ended {
+            Some(ending) => ending,
+            None => {
+                self.input = Input::Ended;
+                poll_fn(|cx| self.poll_serve(cx)).await
+            }
+        }
+    }
+
+    fn poll_serve(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
+        match self.poll_progress(cx) {
+            Ok(Poll::Pending) => {}
+            Ok(Poll::Ready(())) => return Poll::Ready(Ending::Closed),
+            Err(ending) => {
+                // What is ready leaves, as far as the socket takes it, and the connection is closed.
+                let _ = self.poll_write(cx);
+                return Poll::Ready(ending);
+            }
+        }
+        self.poll_tick(cx)
+    }
+
+    /// Does all that can be done now. Ready when there is nothing more to come.
+    fn poll_progress(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Ending> {
+        let mut turn = self.services.limits.max_batch.max(1);
+        loop {
+            let pause = self.begin_requests(&mut turn)?;
+            self.collect_finished(cx)?;
+            if let Poll::Ready(written) = self.poll_write(cx) {
+                written?;
+                if self.input == Input::Ended && self.waiting.count() == 0 {
+                    return Ok(Poll::Ready(()));
+                }
+            }
+            match pause {
+                Pause::Turn => {
+                    cx.waker().wake_by_ref();
+                    return Ok(Poll::Pending);
+                }
+                // Whatever brought it to the limit has a waker of this task: the writing or a waiting request.
+                Pause::AtLimit if self.is_at_limit() => return Ok(Poll::Pending),
+                Pause::AtLimit => {}
+                Pause::NeedsInput if self.input == Input::Ended => return Ok(Poll::Pending),
+                Pause::NeedsInput => match self.poll_read(cx) {
+                    Poll::Pending => return Ok(Poll::Pending),
+                    Poll::Ready(Ok(0)) => self.input = Input::Ended,
+                    Poll::Ready(Ok(_)) => {}
+                    Poll::Ready(Err(error)) => return Err(error.into()),
+                },
+            }
+        }
+    }
+
+    /// Begins the requests that were read.
+    fn begin_requests(&mut self, turn: &mut usize) -> Result<Pause, Ending> {
+        while self.input == Input::Open {
+            if self.is_at_limit() {
+                return Ok(Pause::AtLimit);
+            }
+            if *turn == 0 {
+                return Ok(Pause::Turn);
+            }
+            let Some(record) = self.reader.next_record()? else { break };
+            *turn -= 1;
+            self.begin(record)?;
+        }
+        Ok(Pause::NeedsInput)
+    }
+
+    fn is_at_limit(&self) -> bool {
+        let ServerLimits { max_in_flight, max_in_flight_bytes, max_unsent, .. } = self.services.limits;
+        self.waiting.count() >= max_in_flight.max(1)
+            || self.waiting.bytes() >= max_in_flight_bytes.max(1)
+            || self.outbound.unsent() >= max_unsent.max(1)
+    }
+
+    fn begin(&mut self, record: Bytes) -> Result<(), Ending> {
+        let record_len = record.len();
+        let buffer = self.take_buffer();
+        match request::begin(&self.services, &self.connection, record, buffer)? {
+            Begun::Answered(answered) => self.take_answer(answered)?,
+            Begun::Ignored(buffer) => self.spare = buffer,
+            Begun::Waiting(request) => self.waiting.spawn(request, record_len, self.alive.clone()),
+        }
+        Ok(())
+    }
+
+    /// Takes the replies of waiting requests that finished, and waits for more.
+    fn collect_finished(&mut self, cx: &mut Context<'_>) -> Result<(), Ending> {
+        while let Poll::Ready(answered) = self.waiting.poll_finished(cx) {
+            self.take_answer(answered)?;
+        }
+        Ok(())
+    }
+
+    fn take_answer(&mut self, answered: Answered) -> Result<(), Ending> {
+        if answered.buffer.capacity() > self.spare.capacity() {
+            self.spare = answered.buffer;
+        }
+        self.outbound.push(answered.reply.ok_or(Ending::Dropped)?);
+        Ok(())
+    }
+
+    /// A buffer for the next reply: what is left of the last one, or all of it once the replies in it are gone.
+    fn take_buffer(&mut self) -> BytesMut {
+        let mut buffer = std::mem::take(&mut self.spare);
+        let reclaimed = self.outbound.is_empty() && buffer.try_reclaim(REPLY_CHUNK);
+        if !reclaimed && buffer.capacity() < REPLY_ROOM_MIN && !buffer.try_reclaim(REPLY_CHUNK) {
+            buffer = BytesMut::with_capacity(REPLY_CHUNK);
+        }
+        buffer
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.outbound.poll_write(&mut self.stream, &mut self.tick.written, cx)
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let read = ready!(pin!(self.stream.read_buf(self.reader.buffer())).poll(cx))?;
+        self.tick.active = true;
+        Poll::Ready(Ok(read))
+    }
+
+    /// Looks from time to time whether the client still takes its replies, and gives back buffers.
+    fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
+        let unsent = !self.outbound.is_empty();
+        while unsent || self.spare.capacity() > 0 || self.reader.holds_memory() {
+            ready!(self.tick.poll_next(cx));
+            if self.tick.is_stalled(unsent) {
+                return Poll::Ready(Ending::Stalled);
+            }
+            if !std::mem::take(&mut self.tick.active) {
+                self.reader.release();
+                self.waiting.release();
+                self.spare = BytesMut::new();
+            }
+        }
+        self.tick.sleep = None;
+        Poll::Pending
+    }
+}
+
+/// The clock of a connection that holds memory; one that holds none has no timer.
+struct Tick {
+    period: Duration,
+    /// Periods without progress after which the client counts as stalled.
+    patience: u32,
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// Whether something was read in this period.
+    active: bool,
+    /// Bytes written in this period.
+    written: usize,
+    /// Periods without progress so far.
+    stalled: u32,
+}
+
+impl Tick {
+    fn new(write_stall: Duration) -> Self {
+        let period = IDLE.min(write_stall / 2).max(Duration::from_millis(1));
+        let periods = write_stall.as_millis().div_ceil(period.as_millis().max(1));
+        // A stall begins somewhere within a period, which does not count.
+        let patience = u32::try_from(periods).unwrap_or(u32::MAX).saturating_add(1);
+        Self { period, patience, sleep: None, active: false, written: 0, stalled: 0 }
+    }
+
+    /// Waits for the end of the period.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.period)));
+        ready!(sleep.as_mut().poll(cx));
+        self.sleep = None;
+        Poll::Ready(())
+    }
+
+    /// Ends a period: whether the client took nothing for too long, though something waited.
+    fn is_stalled(&mut self, unsent: bool) -> bool {
+        let written = std::mem::take(&mut self.written);
+        self.stalled = if unsent && written == 0 { self.stalled + 1 } else { 0 };
+        self.stalled >= self.patience
+    }
+}

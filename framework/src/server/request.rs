@@ -1,0 +1,175 @@
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use super::Services;
+use super::programs::Lookup;
+use crate::rpc::message::{Answer, CallHeader, Message, ReplyFrame};
+use crate::rpc::{BoxFuture, Connection, Principal, RpcCall, RpcProgram, RpcReply};
+use crate::xdr::{Rope, XdrError, XdrWriter};
+
+/// What became of a record at once.
+pub(super) enum Begun {
+    /// Its answer is ready.
+    Answered(Answered),
+    /// It waits for something; polling it again is safe from any task.
+    Waiting(Request),
+    /// It takes no answer; the buffer comes back.
+    Ignored(BytesMut),
+}
+
+/// A finished reply and the rest of the buffer that it was written into. No reply means: close the connection.
+pub(super) struct Answered {
+    pub(super) reply: Option<Rope>,
+    pub(super) buffer: BytesMut,
+}
+
+/// Runs what `record` asks for as far as it comes without waiting. The reply is written into `buffer`.
+///
+/// Fails for a record that is not an RPC message.
+pub(super) fn begin(
+    services: &Services,
+    connection: &Arc<Connection>,
+    record: Bytes,
+    buffer: BytesMut,
+) -> Result<Begun, XdrError> {
+    let header = match Message::parse(&record)? {
+        Message::Call(header) => header,
+        Message::Reply => return Ok(Begun::Ignored(buffer)),
+        Message::Refused { xid, with } => return Ok(Begun::Answered(refuse(xid, with, buffer))),
+    };
+    let authenticated = catch_panic(connection, &Subject::from(&header), || {
+        services.authenticator.authenticate(header.cred, header.verf, connection)
+    });
+    let principal = match authenticated {
+        Some(Ok(principal)) => principal,
+        Some(Err(stat)) => return Ok(Begun::Answered(refuse(header.xid, Answer::AuthError(stat), buffer))),
+        None => return Ok(Begun::Answered(refuse(header.xid, Answer::SystemErr, buffer))),
+    };
+    let program = match services.programs.lookup(header.program, header.version) {
+        Lookup::Found(program) => Arc::clone(program),
+        Lookup::Unavailable => {
+            return Ok(Begun::Answered(refuse(header.xid, Answer::ProgUnavail, buffer)));
+        }
+        Lookup::Mismatch { low, high } => {
+            let answer = Answer::ProgMismatch { low, high };
+            return Ok(Begun::Answered(refuse(header.xid, answer, buffer)));
+        }
+    };
+    Ok(call(program, header, principal, Arc::clone(connection), &record, buffer))
+}
+
+fn call(
+    program: Arc<dyn RpcProgram>,
+    header: CallHeader<'_>,
+    principal: Principal,
+    connection: Arc<Connection>,
+    record: &Bytes,
+    buffer: BytesMut,
+) -> Begun {
+    let subject = Subject::from(&header);
+    let mut args = record.clone();
+    args.advance(header.args_at);
+    let call = RpcCall {
+        xid: header.xid,
+        version: header.version,
+        procedure: header.procedure,
+        principal,
+        args,
+        connection: Arc::clone(&connection),
+        record_len: u32::try_from(record.len()).unwrap_or(u32::MAX),
+    };
+    let mut results = XdrWriter::with_buffer(buffer);
+    let frame = ReplyFrame::begin(header.xid, &mut results);
+    let Some(future) = catch_panic(&connection, &subject, || program.call(call, results)) else {
+        return Begun::Answered(refuse(header.xid, Answer::SystemErr, BytesMut::new()));
+    };
+    let mut request = Request { future: Some(future), frame, subject, connection };
+    // No waker is needed: a request that has to wait is polled again, by the task that it moves to.
+    match Pin::new(&mut request).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answered) => Begun::Answered(answered),
+        Poll::Pending => Begun::Waiting(request),
+    }
+}
+
+/// A reply that needs no program.
+fn refuse(xid: u32, answer: Answer, buffer: BytesMut) -> Answered {
+    let mut writer = XdrWriter::with_buffer(buffer);
+    ReplyFrame::begin(xid, &mut writer).end(answer, &mut writer);
+    let (reply, buffer) = writer.finish_split();
+    Answered { reply: Some(reply), buffer }
+}
+
+/// What a line of the log says of a request.
+#[derive(Clone, Copy)]
+struct Subject {
+    xid: u32,
+    program: u32,
+    version: u32,
+    procedure: u32,
+}
+
+impl From<&CallHeader<'_>> for Subject {
+    fn from(header: &CallHeader<'_>) -> Self {
+        let CallHeader { xid, program, version, procedure, .. } = *header;
+        Self { xid, program, version, procedure }
+    }
+}
+
+/// A request that runs.
+pub(super) struct Request {
+    /// Gone once it is finished or has panicked.
+    future: Option<BoxFuture<'static, (RpcReply, XdrWriter)>>,
+    frame: ReplyFrame,
+    subject: Subject,
+    connection: Arc<Connection>,
+}
+
+impl Future for Request {
+    type Output = Answered;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answered> {
+        let this = self.get_mut();
+        let Some(future) = this.future.as_mut() else { return Poll::Pending };
+        let polled = catch_panic(&this.connection, &this.subject, || future.as_mut().poll(cx));
+        let Some(polled) = polled else {
+            let future = this.future.take();
+            catch_panic(&this.connection, &this.subject, || drop(future));
+            return Poll::Ready(refuse(this.subject.xid, Answer::SystemErr, BytesMut::new()));
+        };
+        let Poll::Ready((reply, mut results)) = polled else { return Poll::Pending };
+        this.future = None;
+        let answer = Answer::of(reply);
+        if let Some(answer) = answer {
+            this.frame.end(answer, &mut results);
+        }
+        let (rope, buffer) = results.finish_split();
+        Poll::Ready(Answered { reply: answer.map(|_| rope), buffer })
+    }
+}
+
+/// Runs the code of a program or authenticator, whose panic is a failure of one request and not of the server.
+fn catch_panic<T>(connection: &Connection, subject: &Subject, run: impl FnOnce() -> T) -> Option<T> {
+    // Nothing that the closure can see of a half-done change is used after a panic: the future is dropped, and the
+    // writer with it.
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(value) => Some(value),
+        Err(panic) => {
+            let reason = panic_text(panic.as_ref());
+            let Subject { xid, program, version, procedure } = *subject;
+            let peer = connection.peer();
+            tracing::error!(%peer, xid, program, version, procedure, reason, "a request panicked");
+            None
+        }
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}

@@ -1,0 +1,5 @@
+//! What tests of a server need: a client that says what it is told, right or wrong.
+
+mod rpc_client;
+
+pub use rpc_client::{RpcClient, RpcCredential, RpcError, RpcTarget, encode_call, fragments};
