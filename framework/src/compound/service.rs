@@ -5,17 +5,20 @@ use crate::attr::{IdMapper, NumericIds};
 use crate::export::{FilehandleKey, Filehandles, Namespace};
 use crate::proto::Minor;
 use crate::registry::{OpTable, Registry, RegistryError};
+use crate::state::{StateLimits, StateTable};
 
 /// Every limit of the NFSv4 service. Those of connections are in [`ServerLimits`](crate::server::ServerLimits).
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Most bytes of one READ or WRITE.
     pub max_io: u32,
+    /// Opens and locks.
+    pub state: StateLimits,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_io: 1 << 20 }
+        Self { max_io: 1 << 20, state: StateLimits::default() }
     }
 }
 
@@ -39,6 +42,7 @@ pub struct Nfs4Service {
     pub(crate) ids: Arc<dyn IdMapper>,
     pub(crate) limits: Limits,
     pub(crate) lease: Duration,
+    pub(crate) state: StateTable,
 }
 
 impl Nfs4Service {
@@ -78,6 +82,11 @@ impl Nfs4Service {
     /// The limits.
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// The opens and locks of all clients.
+    pub fn state(&self) -> &StateTable {
+        &self.state
     }
 
     /// The lease in whole seconds, as clients are told.
@@ -146,6 +155,8 @@ impl Nfs4ServiceBuilder {
             namespace: self.namespace,
             filehandles: Filehandles::new(key),
             ids: self.ids,
+            // Stateids of an earlier instance of the server are of another epoch.
+            state: StateTable::new(getrandom::u32()?, self.limits.state.clone()),
             limits: self.limits,
             lease: self.lease,
         })

@@ -1,0 +1,153 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::file::{FileInner, FileState};
+use super::ids::StateKey;
+use super::range::LockKind;
+use super::range_locks::{HeldLock, OwnerKey};
+use super::share::{OpenModes, ShareCounts};
+use super::table::StateTable;
+use crate::proto::ClientId;
+
+/// An invariant of `docs/internals/state.md` that does not hold, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation(pub String);
+
+type Check = Result<(), Violation>;
+
+macro_rules! hold {
+    ($condition:expr, $($text:tt)*) => {
+        if !$condition {
+            return Err(Violation(format!($($text)*)));
+        }
+    };
+}
+
+/// What a client's files add up to.
+#[derive(Default)]
+struct Tally {
+    opens: BTreeSet<StateKey>,
+    lock_stateids: usize,
+    locks: usize,
+}
+
+impl StateTable {
+    /// Checks every invariant of `docs/internals/state.md`. Nothing may change meanwhile.
+    pub fn check_invariants(&self) -> Check {
+        let mut tallies: BTreeMap<ClientId, Tally> = BTreeMap::new();
+        let mut states: BTreeMap<StateKey, (ClientId, Arc<FileState>)> = BTreeMap::new();
+        for file in self.files.map_all(|_, file| file.clone()) {
+            let inner = file.inner.lock();
+            check_opens(&inner)?;
+            check_locks(&inner, self.limits.locks_per_file)?;
+            for (key, open) in &inner.opens {
+                let tally = tallies.entry(open.client.id).or_default();
+                tally.opens.insert(*key);
+                states.insert(*key, (open.client.id, file.clone()));
+                for lock in &open.lock_states {
+                    tally.lock_stateids += 1;
+                    tally.locks += inner.lock_states.get(lock).map_or(0, |lock| lock.held);
+                    states.insert(*lock, (open.client.id, file.clone()));
+                }
+            }
+        }
+        self.check_stateids(&states)?;
+        self.check_clients(&mut tallies)
+    }
+
+    fn check_stateids(&self, states: &BTreeMap<StateKey, (ClientId, Arc<FileState>)>) -> Check {
+        let known = self.stateids.map_all(|key, state| (*key, state.client, state.file.clone()));
+        hold!(known.len() == states.len(), "O1: {} stateids, {} states", known.len(), states.len());
+        for (key, client, file) in known {
+            let matches = states.get(&key).is_some_and(|(c, f)| *c == client && Arc::ptr_eq(f, &file));
+            hold!(matches, "O1: {key:?} leads to no state of {client:?}");
+        }
+        Ok(())
+    }
+
+    fn check_clients(&self, tallies: &mut BTreeMap<ClientId, Tally>) -> Check {
+        let mut locks = 0;
+        for record in self.clients.map_all(|_, record| record.clone()) {
+            let tally = tallies.remove(&record.id).unwrap_or_default();
+            let opens: BTreeSet<_> = record.open_keys().into_iter().collect();
+            hold!(opens == tally.opens, "O6: {:?} has {opens:?}, the files {:?}", record.id, tally.opens);
+            hold!(opens.len() <= self.limits.opens_per_client, "O6: too many opens of {:?}", record.id);
+            let counted = (record.lock_stateids.count(), record.locks.count());
+            hold!(counted == (tally.lock_stateids, tally.locks), "L5: {:?} counts {counted:?}", record.id);
+            hold!(counted.0 <= self.limits.lock_stateids_per_client, "L5: too many lock stateids");
+            hold!(counted.1 <= self.limits.locks_per_client, "L5: too many locks of {:?}", record.id);
+            locks += tally.locks;
+        }
+        hold!(tallies.is_empty(), "O6: state of unknown clients {:?}", tallies.keys());
+        hold!(self.locks.count() == locks, "L5: {} locks counted, {locks} held", self.locks.count());
+        hold!(locks <= self.limits.locks_total, "L5: too many locks");
+        Ok(())
+    }
+}
+
+fn check_opens(inner: &FileInner) -> Check {
+    hold!(!inner.retired && !inner.opens.is_empty(), "O2: a file without opens is in the table");
+    let mut counts = ShareCounts::default();
+    for (key, open) in &inner.opens {
+        counts.add(open.modes);
+        hold!(!open.modes.access().is_empty() && open.seqid.0 != 0, "O3: {key:?} has no access or seqid 0");
+        hold!(inner.open_owners.get(&open.owner) == Some(key), "O5: {key:?} is not its owner's open");
+        hold!(open.owner.clientid == open.client.id, "O5: {key:?} is of another client than its owner");
+        for (other_key, other) in inner.opens.iter().filter(|(other, _)| *other != key) {
+            hold!(!denies(open.modes, other.modes), "O4: {key:?} denies what {other_key:?} has");
+        }
+    }
+    hold!(inner.open_owners.len() == inner.opens.len(), "O5: open-owners without open");
+    hold!(counts == inner.shares, "O3: {counts:?} opened, {:?} counted", inner.shares);
+    Ok(())
+}
+
+fn denies(modes: OpenModes, other: OpenModes) -> bool {
+    modes.deny().bits() & other.access().bits() != 0
+}
+
+fn check_locks(inner: &FileInner, limit: usize) -> Check {
+    let mut held = inner.locks.all();
+    held.sort_by_key(|(owner, lock)| (*owner, lock.range.offset()));
+    check_ranges(&held)?;
+    let mut indexed = inner.locks.indexed();
+    indexed.sort_by_key(|(range, owner, _)| (*owner, range.offset()));
+    let as_indexed: Vec<_> = held.iter().map(|(owner, lock)| (lock.range, *owner, lock.kind)).collect();
+    hold!(indexed == as_indexed, "L3: the index holds {indexed:?}, the owners {as_indexed:?}");
+    hold!(inner.locks.count() == held.len(), "L5: {} locks counted", inner.locks.count());
+    hold!(held.len() <= limit, "L5: {} locks on the file", held.len());
+    for (key, state) in &inner.lock_states {
+        let under = inner.opens.get(&state.open).is_some_and(|open| open.lock_states.contains(key));
+        hold!(under, "L4: {key:?} is under no open");
+        let mine = held.iter().filter(|(_, lock)| lock.state == *key);
+        hold!(mine.clone().all(|(owner, _)| *owner == state.owner), "L4: {key:?} has another owner's locks");
+        hold!(mine.count() == state.held, "L5: {key:?} counts {}", state.held);
+    }
+    let of_states = |lock: &HeldLock| inner.lock_states.contains_key(&lock.state);
+    hold!(held.iter().all(|(_, lock)| of_states(lock)), "L4: a lock without stateid");
+    let listed: usize = inner.opens.values().map(|open| open.lock_states.len()).sum();
+    hold!(listed == inner.lock_states.len(), "L4: {listed} lock stateids under opens");
+    for (owner, count) in inner.lock_owners.state_counts() {
+        let states = inner.lock_states.values().filter(|state| state.owner == owner).count();
+        hold!(states == count && count > 0, "L6: {owner:?} has {states} stateids, {count} counted");
+    }
+    Ok(())
+}
+
+/// `held` is sorted by owner and start.
+fn check_ranges(held: &[(OwnerKey, HeldLock)]) -> Check {
+    for ((owner, lock), (next_owner, next)) in held.iter().zip(held.iter().skip(1)) {
+        if owner != next_owner {
+            continue;
+        }
+        hold!(!lock.range.overlaps(&next.range), "L1: {lock:?} overlaps {next:?}");
+        let adjoin = lock.range.last().checked_add(1) == Some(next.range.offset());
+        let alike = lock.kind == next.kind && lock.state == next.state;
+        hold!(!(adjoin && alike), "L1: {lock:?} and {next:?} are not merged");
+    }
+    for (owner, lock) in held.iter().filter(|(_, lock)| lock.kind == LockKind::Write) {
+        let other = held.iter().find(|(other, l)| other != owner && l.range.overlaps(&lock.range));
+        hold!(other.is_none(), "L2: {lock:?} of {owner:?} overlaps {other:?}");
+    }
+    Ok(())
+}

@@ -1,0 +1,27 @@
+/// How much state there may be. What a limit refuses is answered with NFS4ERR_DELAY, or NFS4ERR_LOCK_RANGE where an
+/// unlock would split a lock: see [`StateTable`](super::StateTable).
+#[derive(Debug, Clone)]
+pub struct StateLimits {
+    /// Open files of one client.
+    pub opens_per_client: usize,
+    /// Lock stateids of one client: pairs of a lock-owner and an open file, with or without locks.
+    pub lock_stateids_per_client: usize,
+    /// Byte-range locks on one file. Adjoining locks of one owner and type count as one.
+    pub locks_per_file: usize,
+    /// Byte-range locks of one client.
+    pub locks_per_client: usize,
+    /// Byte-range locks of all clients.
+    pub locks_total: usize,
+}
+
+impl Default for StateLimits {
+    fn default() -> Self {
+        Self {
+            opens_per_client: 100_000,
+            lock_stateids_per_client: 100_000,
+            locks_per_file: 1_000,
+            locks_per_client: 10_000,
+            locks_total: 100_000,
+        }
+    }
+}

@@ -1,0 +1,250 @@
+use std::sync::Arc;
+
+use super::client::{ClientRecord, Full};
+use super::file::{FileInner, FileState, LockState};
+use super::ids::{FileKey, Seqid, StateKey};
+use super::range::{ByteRange, LockKind};
+use super::range_locks::{Change, HeldLock, OwnerKey};
+use super::table::{StateRef, StateTable};
+use crate::fs::ShareAccess;
+use crate::proto::{
+    ClientId, NFS4ERR_BAD_STATEID, NFS4ERR_DELAY, NFS4ERR_LOCK_RANGE, NFS4ERR_OPENMODE, NFS4ERR_SERVERFAULT,
+    StateOwner, Stateid, Status,
+};
+
+/// A lock that is in the way (LOCK4denied).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockConflict {
+    /// Where it is.
+    pub range: ByteRange,
+    /// What it is.
+    pub kind: LockKind,
+    /// Whose it is.
+    pub owner: StateOwner,
+}
+
+/// Why a lock was not granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LockError {
+    /// Another owner's lock is in the way (NFS4ERR_DENIED).
+    Denied(LockConflict),
+    /// Anything else.
+    Status(Status),
+}
+
+impl From<Status> for LockError {
+    fn from(status: Status) -> Self {
+        Self::Status(status)
+    }
+}
+
+/// In whose name a lock is asked for (locker4).
+#[derive(Debug)]
+pub enum Locker<'a> {
+    /// The lock-owner's first lock under an open, or one for which the client has no lock stateid.
+    New {
+        /// The open stateid.
+        open: Stateid,
+        /// The lock-owner, with the client that the session names.
+        owner: &'a StateOwner,
+    },
+    /// Another lock of the owner whose lock stateid this is.
+    Existing(Stateid),
+}
+
+/// Who locks, found in the file.
+#[derive(Clone, Copy)]
+struct Holder {
+    open: StateKey,
+    owner: OwnerKey,
+    /// The lock stateid, if there is one already.
+    state: Option<StateKey>,
+}
+
+impl StateTable {
+    /// Locks a range of bytes and returns the lock stateid. A lock of the same owner on the range, or on a part of it,
+    /// becomes one of this kind.
+    pub fn lock(
+        &self,
+        client: ClientId,
+        file: &FileKey,
+        locker: &Locker<'_>,
+        range: &ByteRange,
+        kind: LockKind,
+    ) -> Result<Stateid, LockError> {
+        let sent = match locker {
+            Locker::New { open, .. } => open,
+            Locker::Existing(state) => state,
+        };
+        let locked = self.on_state(client, sent, Some(file), |file, inner, key| {
+            let holder = find_holder(inner, key, sent.seqid, locker)?;
+            check_open_mode(inner, holder.open, kind)?;
+            if let Some(conflict) = conflict(inner, Some(holder.owner), range, kind) {
+                return Ok(Err(conflict));
+            }
+            self.grant(file, inner, holder, locker, range, kind).map(Ok)
+        });
+        locked?.map_err(LockError::Denied)
+    }
+
+    fn grant(
+        &self,
+        file: &Arc<FileState>,
+        inner: &mut FileInner,
+        holder: Holder,
+        locker: &Locker<'_>,
+        range: &ByteRange,
+        kind: LockKind,
+    ) -> Result<Stateid, Status> {
+        let state = holder.state.unwrap_or_else(|| self.new_key());
+        let change = inner.locks.plan_lock(holder.owner, HeldLock { range: *range, kind, state });
+        let client = inner.opens.get(&holder.open).ok_or(NFS4ERR_SERVERFAULT)?.client.clone();
+        self.admit_change(inner, &client, &change).map_err(|Full| NFS4ERR_DELAY)?;
+        if holder.state.is_none()
+            && let Err(status) = self.add_lock_state(file, inner, &client, holder, state, locker)
+        {
+            self.give_back(&client, change.growth());
+            return Err(status);
+        }
+        self.make_change(inner, &client, &change);
+        self.advance(inner, state)
+    }
+
+    /// Whether another owner's lock stands in the way of one on this range (LOCKT). The owner need not have any state.
+    pub fn test_lock(
+        &self,
+        owner: &StateOwner,
+        file: &FileKey,
+        range: &ByteRange,
+        kind: LockKind,
+    ) -> Option<LockConflict> {
+        self.on_file(file, |inner| conflict(inner, inner.lock_owners.key(owner), range, kind)).flatten()
+    }
+
+    /// Unlocks a range of bytes, whatever of it is locked, and returns the lock stateid, which stays valid.
+    pub fn unlock(
+        &self,
+        client: ClientId,
+        stateid: &Stateid,
+        file: &FileKey,
+        range: &ByteRange,
+    ) -> Result<Stateid, Status> {
+        self.on_state(client, stateid, Some(file), |_, inner, key| {
+            let lock = inner.lock_state(key, stateid.seqid)?;
+            let change = inner.locks.plan_unlock(lock.owner, range);
+            let client = inner.opens.get(&lock.open).ok_or(NFS4ERR_SERVERFAULT)?.client.clone();
+            self.admit_change(inner, &client, &change).map_err(|Full| NFS4ERR_LOCK_RANGE)?;
+            self.make_change(inner, &client, &change);
+            self.advance(inner, key)
+        })
+    }
+
+    /// Counts in the locks that a change adds, if no limit is in the way.
+    fn admit_change(&self, inner: &FileInner, client: &ClientRecord, change: &Change) -> Result<(), Full> {
+        let growth = change.growth();
+        if growth == 0 {
+            return Ok(());
+        }
+        if inner.locks.count().saturating_add(growth) > self.limits.locks_per_file {
+            return Err(Full);
+        }
+        client.locks.take(growth, self.limits.locks_per_client)?;
+        self.locks.take(growth, self.limits.locks_total).inspect_err(|Full| client.locks.give_back(growth))
+    }
+
+    /// Makes a change that was admitted, and counts out the locks that it takes away.
+    fn make_change(&self, inner: &mut FileInner, client: &ClientRecord, change: &Change) {
+        inner.locks.apply(change);
+        for lock in &change.removed {
+            if let Some(state) = inner.lock_states.get_mut(&lock.state) {
+                state.held -= 1;
+            }
+        }
+        for lock in &change.added {
+            if let Some(state) = inner.lock_states.get_mut(&lock.state) {
+                state.held += 1;
+            }
+        }
+        self.give_back(client, change.shrinkage());
+    }
+
+    fn give_back(&self, client: &ClientRecord, locks: usize) {
+        client.locks.give_back(locks);
+        self.locks.give_back(locks);
+    }
+
+    /// A lock stateid for an owner that has none under this open. The first change makes its seqid 1.
+    fn add_lock_state(
+        &self,
+        file: &Arc<FileState>,
+        inner: &mut FileInner,
+        client: &ClientRecord,
+        holder: Holder,
+        key: StateKey,
+        locker: &Locker<'_>,
+    ) -> Result<(), Status> {
+        let Locker::New { owner, .. } = locker else { return Err(NFS4ERR_SERVERFAULT) };
+        client.lock_stateids.take(1, self.limits.lock_stateids_per_client).map_err(|Full| NFS4ERR_DELAY)?;
+        self.stateids.shard(&key).insert(key, StateRef { client: client.id, file: file.clone() });
+        inner.lock_owners.add_state(holder.owner, owner);
+        let state = LockState { open: holder.open, owner: holder.owner, seqid: Seqid::BEFORE_FIRST, held: 0 };
+        inner.lock_states.insert(key, state);
+        if let Some(open) = inner.opens.get_mut(&holder.open) {
+            open.lock_states.push(key);
+        }
+        Ok(())
+    }
+
+    /// Takes out a lock stateid with the locks that are held through it. The caller takes it off its open.
+    pub(super) fn remove_lock_state(&self, inner: &mut FileInner, client: &ClientRecord, key: StateKey) {
+        let Some(state) = inner.lock_states.remove(&key) else { return };
+        let released = inner.locks.release(state.owner, key);
+        inner.lock_owners.remove_state(state.owner);
+        self.stateids.shard(&key).remove(&key);
+        client.lock_stateids.give_back(1);
+        self.give_back(client, released);
+    }
+
+    fn advance(&self, inner: &mut FileInner, key: StateKey) -> Result<Stateid, Status> {
+        let state = inner.lock_states.get_mut(&key).ok_or(NFS4ERR_SERVERFAULT)?;
+        state.seqid = state.seqid.next();
+        Ok(self.stateid(key, state.seqid))
+    }
+}
+
+/// The type and seqid checks of RFC 8881 section 8.2.4, and who locks.
+fn find_holder(inner: &FileInner, key: StateKey, seqid: u32, locker: &Locker<'_>) -> Result<Holder, Status> {
+    let Locker::New { owner, .. } = locker else {
+        let lock = inner.lock_state(key, seqid)?;
+        return Ok(Holder { open: lock.open, owner: lock.owner, state: Some(key) });
+    };
+    let open = inner.open(key, seqid)?;
+    let Some(owner) = inner.lock_owners.key(owner) else {
+        return Ok(Holder { open: key, owner: inner.lock_owners.unused_key(), state: None });
+    };
+    // RFC 8881 section 18.10.3: the client may have a lock stateid and not know it.
+    let is_owners = |state: &&StateKey| inner.lock_states.get(state).is_some_and(|lock| lock.owner == owner);
+    Ok(Holder { open: key, owner, state: open.lock_states.iter().find(is_owners).copied() })
+}
+
+/// As POSIX has it, and RFC 8881 section 18.10.4 allows: a shared lock needs a file open for reading, an exclusive one a
+/// file open for writing.
+fn check_open_mode(inner: &FileInner, open: StateKey, kind: LockKind) -> Result<(), Status> {
+    let needed = match kind {
+        LockKind::Read => ShareAccess::READ,
+        LockKind::Write => ShareAccess::WRITE,
+    };
+    let open = inner.opens.get(&open).ok_or(NFS4ERR_BAD_STATEID)?;
+    if open.modes.access().contains(needed) { Ok(()) } else { Err(NFS4ERR_OPENMODE) }
+}
+
+fn conflict(
+    inner: &FileInner,
+    owner: Option<OwnerKey>,
+    range: &ByteRange,
+    kind: LockKind,
+) -> Option<LockConflict> {
+    let (owner, range, kind) = inner.locks.conflict(owner, range, kind)?;
+    let owner = inner.lock_owners.owner(owner)?;
+    Some(LockConflict { range, kind, owner: StateOwner::clone(owner) })
+}

@@ -1,0 +1,46 @@
+//! The state core: stateids, opens with share reservations, byte-range locks (RFC 8881 sections 8 and 9).
+//!
+//! It is sans-I/O: synchronous functions that never wait for anything but a short lock, and return what is left to do
+//! as [`Effects`]. [`StateTable`] is the one entry. Everything that can conflict lives per file, so that two files
+//! never wait for each other.
+//!
+//! # Lock order
+//!
+//! A thread takes a lock only if its rank is above those of all locks that it holds; debug builds assert it
+//! (see `lock_order`):
+//!
+//! 1. `FileState::inner`, one file at a time;
+//! 2. `ClientRecord::opens`, one client at a time;
+//! 3. a shard of one of the table's maps, one shard at a time.
+//!
+//! The invariants are numbered in `docs/internals/state.md`; `StateTable::check_invariants` checks them.
+
+mod client;
+mod effects;
+mod file;
+mod ids;
+mod interval_tree;
+#[cfg(any(test, feature = "testing"))]
+mod invariants;
+mod limits;
+mod lock;
+mod lock_order;
+mod open;
+mod range;
+mod range_locks;
+mod sharded;
+mod share;
+mod stateid;
+mod table;
+
+pub use effects::Effects;
+pub use ids::FileKey;
+#[cfg(any(test, feature = "testing"))]
+pub use invariants::Violation;
+pub use limits::StateLimits;
+pub use lock::{LockConflict, LockError, Locker};
+pub use open::{Granted, OpenRequest, OpenUndo};
+pub use range::{ByteRange, LockKind};
+pub use share::ShareDeny;
+pub use stateid::Io;
+pub use table::StateTable;

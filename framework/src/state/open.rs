@@ -1,0 +1,198 @@
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::client::ClientRecord;
+use super::effects::Effects;
+use super::file::{FileInner, FileState, Open, compact};
+use super::ids::{FileKey, Seqid, StateKey};
+use super::share::{OpenModes, ShareDeny};
+use super::table::{StateRef, StateTable};
+use crate::fs::{OpenHold, ShareAccess};
+use crate::proto::{ClientId, NFS4ERR_SERVERFAULT, NFS4ERR_SHARE_DENIED, StateOwner, Stateid, Status};
+
+/// What OPEN asks of the state core.
+#[derive(Debug)]
+pub struct OpenRequest<'a> {
+    /// The open-owner, with the client that the session names.
+    pub owner: &'a StateOwner,
+    /// The file.
+    pub file: FileKey,
+    /// The user whose permission for `access` was checked.
+    pub principal: u32,
+    /// What the open is to allow; not empty.
+    pub access: ShareAccess,
+    /// What the open is to deny others.
+    pub deny: ShareDeny,
+    /// Access that this call alone makes use of: write, when it is to truncate the file. It must not be denied either.
+    pub passing: ShareAccess,
+    /// Keeps the file alive. If the owner has the file open already, one hold is enough and this one is let go.
+    pub hold: OpenHold,
+}
+
+/// An open that was granted.
+#[derive(Debug)]
+pub struct Granted {
+    /// The open stateid.
+    pub stateid: Stateid,
+    /// What is left to do.
+    pub effects: Effects,
+    /// Takes the open back, should a later step of the operation fail.
+    pub undo: OpenUndo,
+}
+
+/// What an OPEN changed, for [`StateTable::undo_open`].
+#[derive(Debug)]
+pub struct OpenUndo {
+    key: StateKey,
+    /// After the OPEN.
+    seqid: Seqid,
+    /// Before it; `None` for a new open.
+    before: Option<Before>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Before {
+    modes: OpenModes,
+    seqid: Seqid,
+    principal: Option<u32>,
+}
+
+impl StateTable {
+    /// Opens a file, or adds to what the same owner has open already (RFC 8881 section 9.9).
+    ///
+    /// NFS4ERR_SHARE_DENIED on a conflict with any open of the file, the owner's own included (RFC 8881 section 9.7);
+    /// NFS4ERR_DELAY at a limit; NFS4ERR_EXPIRED if the client is gone.
+    pub fn open(&self, request: &OpenRequest<'_>) -> Result<Granted, Status> {
+        let client = self.client(request.owner.clientid)?;
+        self.on_new_file(&request.file, |file, inner| {
+            inner.shares.admit(request.access, request.deny)?;
+            if inner.shares.denies(request.passing) {
+                return Err(NFS4ERR_SHARE_DENIED);
+            }
+            match inner.open_owners.get(request.owner).copied() {
+                Some(key) => self.upgrade(inner, key, request),
+                None => self.open_new(file, inner, &client, request),
+            }
+        })
+    }
+
+    fn open_new(
+        &self,
+        file: &Arc<FileState>,
+        inner: &mut FileInner,
+        client: &Arc<ClientRecord>,
+        request: &OpenRequest<'_>,
+    ) -> Result<Granted, Status> {
+        let key = self.new_key();
+        // First into the table, then to the client: whoever drops the client finds the file by the key, and waits there.
+        let state = StateRef { client: client.id, file: file.clone() };
+        self.stateids.shard(&key).insert(key, state);
+        if let Err(status) = client.add_open(key, self.limits.opens_per_client) {
+            self.stateids.shard(&key).remove(&key);
+            return Err(status);
+        }
+        let owner = Arc::new(compact(request.owner));
+        let open = Open {
+            owner: owner.clone(),
+            client: client.clone(),
+            principal: Some(request.principal),
+            modes: OpenModes::new(request.access, request.deny),
+            seqid: Seqid::FIRST,
+            hold: request.hold.clone(),
+            lock_states: SmallVec::new(),
+        };
+        inner.shares.add(open.modes);
+        inner.open_owners.insert(owner, key);
+        inner.opens.insert(key, open);
+        Ok(Granted {
+            stateid: self.stateid(key, Seqid::FIRST),
+            effects: Effects::default(),
+            undo: OpenUndo { key, seqid: Seqid::FIRST, before: None },
+        })
+    }
+
+    fn upgrade(
+        &self,
+        inner: &mut FileInner,
+        key: StateKey,
+        request: &OpenRequest<'_>,
+    ) -> Result<Granted, Status> {
+        let open = inner.opens.get_mut(&key).ok_or(NFS4ERR_SERVERFAULT)?;
+        let before = Before { modes: open.modes, seqid: open.seqid, principal: open.principal };
+        inner.shares.remove(open.modes);
+        open.modes = open.modes.with(request.access, request.deny);
+        inner.shares.add(open.modes);
+        open.seqid = open.seqid.next();
+        open.principal = open.principal.filter(|principal| *principal == request.principal);
+        Ok(Granted {
+            stateid: self.stateid(key, open.seqid),
+            effects: Effects::release(request.hold.clone()),
+            undo: OpenUndo { key, seqid: open.seqid, before: Some(before) },
+        })
+    }
+
+    /// Takes back an OPEN whose stateid no client has seen. An OPEN that came upon it meanwhile stays, with what it
+    /// found.
+    pub fn undo_open(&self, undo: &OpenUndo) -> Effects {
+        let file = self.stateids.shard(&undo.key).get(&undo.key).map(|state| state.file.clone());
+        let undone = file.and_then(|file| self.enter(&file, |inner| self.undo_in(inner, undo)));
+        undone.unwrap_or_default()
+    }
+
+    fn undo_in(&self, inner: &mut FileInner, undo: &OpenUndo) -> Effects {
+        let Some(open) = inner.opens.get_mut(&undo.key).filter(|open| open.seqid == undo.seqid) else {
+            return Effects::default();
+        };
+        let Some(before) = undo.before else { return self.remove_open(inner, undo.key) };
+        inner.shares.remove(open.modes);
+        inner.shares.add(before.modes);
+        (open.modes, open.seqid, open.principal) = (before.modes, before.seqid, before.principal);
+        Effects::default()
+    }
+
+    /// Narrows an open (RFC 8881 section 18.18) and returns its new stateid.
+    pub fn open_downgrade(
+        &self,
+        client: ClientId,
+        stateid: &Stateid,
+        file: &FileKey,
+        access: ShareAccess,
+        deny: ShareDeny,
+    ) -> Result<Stateid, Status> {
+        self.on_state(client, stateid, Some(file), |_, inner, key| {
+            let modes = inner.open(key, stateid.seqid)?.modes.downgraded(access, deny)?;
+            let open = inner.opens.get_mut(&key).ok_or(NFS4ERR_SERVERFAULT)?;
+            inner.shares.remove(open.modes);
+            inner.shares.add(modes);
+            open.modes = modes;
+            open.seqid = open.seqid.next();
+            Ok(self.stateid(key, open.seqid))
+        })
+    }
+
+    /// Closes an open, and lets go the byte-range locks that were made under it.
+    ///
+    /// RFC 8881 section 18.2.3 leaves a server two ways with locks that the client did not release first: to free them, or to refuse
+    /// with NFS4ERR_LOCKS_HELD. They are freed: that is what POSIX does at close, and a client that cannot release them,
+    /// because it forgot their stateids, could never close the file.
+    pub fn close(&self, client: ClientId, stateid: &Stateid, file: &FileKey) -> Result<Effects, Status> {
+        self.on_state(client, stateid, Some(file), |_, inner, key| {
+            inner.open(key, stateid.seqid)?;
+            Ok(self.remove_open(inner, key))
+        })
+    }
+
+    /// Takes out an open and all that hangs on it.
+    pub(super) fn remove_open(&self, inner: &mut FileInner, key: StateKey) -> Effects {
+        let Some(open) = inner.opens.remove(&key) else { return Effects::default() };
+        for lock in &open.lock_states {
+            self.remove_lock_state(inner, &open.client, *lock);
+        }
+        inner.open_owners.remove(&open.owner);
+        inner.shares.remove(open.modes);
+        open.client.remove_open(key);
+        self.stateids.shard(&key).remove(&key);
+        Effects::release(open.hold)
+    }
+}

@@ -1,0 +1,160 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::client::{ClientRecord, Quota};
+use super::effects::Effects;
+use super::file::{FileInner, FileState};
+use super::ids::{FileKey, Seqid, StateKey, stateid};
+use super::limits::StateLimits;
+use super::sharded::Sharded;
+use crate::proto::{ClientId, NFS4ERR_BAD_STATEID, NFS4ERR_EXPIRED, Stateid, Status};
+
+/// All opens and locks of all clients.
+///
+/// Calls take effect at once and one after the other for each file. They never block but for each other's short locks.
+///
+/// # Limits
+///
+/// A client that asks for more than [`StateLimits`] allows gets NFS4ERR_DELAY from OPEN and LOCK: of the statuses
+/// that RFC 8881 section 15.2 lets both return it is the one that says what is so, that the request may succeed once
+/// other state is gone. (NFS4ERR_RESOURCE does not exist in minor version 1, NFS4ERR_NOSPC is not in LOCK's list.)
+/// A LOCKU that would have to split a lock at the limit gets NFS4ERR_LOCK_RANGE, by which a client learns that a part
+/// of a lock cannot be unlocked (RFC 8881 section 18.12.4): it must not wait for itself to release what it holds.
+pub struct StateTable {
+    pub(super) epoch: u32,
+    pub(super) limits: StateLimits,
+    /// The number of the next state.
+    next: AtomicU64,
+    pub(super) files: Sharded<FileKey, Arc<FileState>>,
+    pub(super) stateids: Sharded<StateKey, StateRef>,
+    pub(super) clients: Sharded<ClientId, Arc<ClientRecord>>,
+    /// Byte-range locks in all.
+    pub(super) locks: Quota,
+}
+
+/// Where a state is.
+pub(super) struct StateRef {
+    pub(super) client: ClientId,
+    pub(super) file: Arc<FileState>,
+}
+
+impl StateTable {
+    /// A table without state. `epoch` differs from those of earlier instances of the server whose stateids clients
+    /// may still hold.
+    pub fn new(epoch: u32, limits: StateLimits) -> Self {
+        Self {
+            epoch,
+            limits,
+            next: AtomicU64::new(1),
+            files: Sharded::new(),
+            stateids: Sharded::new(),
+            clients: Sharded::new(),
+            locks: Quota::default(),
+        }
+    }
+
+    /// Lets a client have state, from now until it is dropped. To be called when its clientid is confirmed; again has no
+    /// effect.
+    pub fn add_client(&self, client: ClientId) {
+        self.clients.shard(&client).entry(client).or_insert_with(|| Arc::new(ClientRecord::new(client)));
+    }
+
+    /// Whether a client has a file open. Locks hang on opens, so without opens there is nothing.
+    pub fn has_state(&self, client: ClientId) -> bool {
+        self.client(client).is_ok_and(|record| record.has_opens())
+    }
+
+    /// Takes all state of a client away and lets it have none from now on, not even by requests that are under way.
+    pub fn drop_client(&self, client: ClientId) -> Effects {
+        let mut effects = Effects::default();
+        let Some(record) = self.clients.shard(&client).remove(&client) else { return effects };
+        for key in record.close_door() {
+            let Some(file) = self.stateids.shard(&key).get(&key).map(|state| state.file.clone()) else {
+                continue;
+            };
+            if let Some(released) = self.enter(&file, |inner| self.remove_open(inner, key)) {
+                effects.add(released);
+            }
+        }
+        effects
+    }
+
+    /// The record of a client that may have state.
+    pub(super) fn client(&self, client: ClientId) -> Result<Arc<ClientRecord>, Status> {
+        self.clients.shard(&client).get(&client).cloned().ok_or(NFS4ERR_EXPIRED)
+    }
+
+    /// A number for a new state.
+    pub(super) fn new_key(&self) -> StateKey {
+        StateKey(self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The stateid of a state as the client is to see it.
+    pub(super) fn stateid(&self, key: StateKey, seqid: Seqid) -> Stateid {
+        stateid(key, seqid, self.epoch)
+    }
+
+    /// Runs `f` on a file under its lock; `None` if there is no state on the file.
+    pub(super) fn on_file<R>(&self, key: &FileKey, mut f: impl FnMut(&mut FileInner) -> R) -> Option<R> {
+        loop {
+            let file = self.files.shard(key).get(key).cloned()?;
+            if let Some(result) = self.enter(&file, &mut f) {
+                return Some(result);
+            }
+        }
+    }
+
+    /// Runs `f` on a file under its lock, in the table from now on if `f` leaves state on it.
+    pub(super) fn on_new_file<R>(
+        &self,
+        key: &FileKey,
+        mut f: impl FnMut(&Arc<FileState>, &mut FileInner) -> R,
+    ) -> R {
+        loop {
+            let file =
+                self.files.shard(key).entry(*key).or_insert_with(|| Arc::new(FileState::new(*key))).clone();
+            if let Some(result) = self.enter(&file, |inner| f(&file, inner)) {
+                return result;
+            }
+        }
+    }
+
+    /// Runs `f` on the file of a client's state under the file's lock.
+    ///
+    /// The checks of RFC 8881 section 8.2.4 up to the client; NFS4ERR_BAD_STATEID is the answer to all of them. `file` is the
+    /// current filehandle's, if it matters. What `f` has to check is the type and the seqid.
+    pub(super) fn on_state<R>(
+        &self,
+        client: ClientId,
+        stateid: &Stateid,
+        file: Option<&FileKey>,
+        f: impl FnOnce(&Arc<FileState>, &mut FileInner, StateKey) -> Result<R, Status>,
+    ) -> Result<R, Status> {
+        // Special stateids have other epochs and numbers than any state: they are not found either.
+        let key = StateKey::from_other(stateid.other, self.epoch).ok_or(NFS4ERR_BAD_STATEID)?;
+        let found = match self.stateids.shard(&key).get(&key) {
+            Some(state) if state.client == client => state.file.clone(),
+            _ => return Err(NFS4ERR_BAD_STATEID),
+        };
+        if file.is_some_and(|file| *file != found.key) {
+            return Err(NFS4ERR_BAD_STATEID);
+        }
+        // A file that was retired meanwhile has no such state any more.
+        self.enter(&found, |inner| f(&found, inner, key)).unwrap_or(Err(NFS4ERR_BAD_STATEID))
+    }
+
+    /// Runs `f` under a file's lock; `None` if the file is out of the table. If `f` leaves nothing behind, the file
+    /// goes out of the table.
+    pub(super) fn enter<R>(&self, file: &Arc<FileState>, f: impl FnOnce(&mut FileInner) -> R) -> Option<R> {
+        let mut inner = file.inner.lock();
+        if inner.retired {
+            return None;
+        }
+        let result = f(&mut inner);
+        if inner.is_empty() {
+            inner.retired = true;
+            self.files.shard(&file.key).remove(&file.key);
+        }
+        Some(result)
+    }
+}
