@@ -1,3 +1,4 @@
 //! The NFSv4 operations.
 
 pub mod errors;
+pub mod names;
