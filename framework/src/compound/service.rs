@@ -89,6 +89,11 @@ impl Nfs4Service {
         &self.state
     }
 
+    /// The lease.
+    pub fn lease(&self) -> Duration {
+        self.lease
+    }
+
     /// The lease in whole seconds, as clients are told.
     pub fn lease_seconds(&self) -> u32 {
         u32::try_from(self.lease.as_secs()).unwrap_or(u32::MAX)

@@ -1,7 +1,11 @@
 //! What tests of a server need: a client that says what it is told, right or wrong.
 
 mod compound;
+mod local;
+mod records;
 mod rpc_client;
 
+pub use local::LocalClient;
 pub use compound::{Compound, CompoundReply, OpReply};
+pub use records::records_of;
 pub use rpc_client::{RpcClient, RpcCredential, RpcError, RpcTarget, encode_call, fragments};
