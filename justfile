@@ -1,0 +1,29 @@
+# What CI runs, whole.
+ci:
+    .ci/run
+
+# The tests, quickly.
+test *ARGS:
+    cargo nextest run --workspace {{ARGS}}
+
+# Format and lints.
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# The request path without the socket.
+bench:
+    cargo bench -p dittofs-tests
+
+# A real Linux client against the memory share; `just linux --only git` runs one job.
+linux *ARGS:
+    tests/linux-client/prepare
+    tests/linux-client/run {{ARGS}}
+
+# Every fuzz target for some seconds.
+fuzz SECONDS="60":
+    tests/fuzz/run {{SECONDS}}
+
+# Writes docs/op-table.md anew.
+op-table:
+    cargo run --quiet --bin dfs -- ops > docs/op-table.md
