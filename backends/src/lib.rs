@@ -1,1 +1,3 @@
 //! Storage and state backends.
+
+pub mod memory;

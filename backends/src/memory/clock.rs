@@ -1,0 +1,39 @@
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use dittofs_framework::proto::NfsTime;
+
+/// Tells the time that goes into the attributes of files.
+pub type Clock = Arc<dyn Fn() -> NfsTime + Send + Sync>;
+
+pub(super) const NANOS_PER_SECOND: u32 = 1_000_000_000;
+const NANOS: i128 = NANOS_PER_SECOND as i128;
+
+/// The clock of the machine.
+pub(super) fn system() -> Clock {
+    Arc::new(|| match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => NfsTime {
+            seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+            nseconds: since.subsec_nanos(),
+        },
+        Err(before) => {
+            let nanos = i128::try_from(before.duration().as_nanos()).unwrap_or(i128::MAX);
+            from_nanos(i64::try_from(-nanos).unwrap_or(i64::MIN))
+        }
+    })
+}
+
+/// Nanoseconds since the epoch, as near as 64 bits come to it (the years 1677 to 2262).
+pub(super) fn to_nanos(time: NfsTime) -> i64 {
+    let nanos = i128::from(time.seconds) * NANOS + i128::from(time.nseconds);
+    i64::try_from(nanos).unwrap_or(if nanos < 0 { i64::MIN } else { i64::MAX })
+}
+
+/// The time that is this many nanoseconds after the epoch.
+pub(super) fn from_nanos(nanos: i64) -> NfsTime {
+    let second = i64::from(NANOS_PER_SECOND);
+    NfsTime {
+        seconds: nanos.div_euclid(second),
+        nseconds: u32::try_from(nanos.rem_euclid(second)).unwrap_or_default(),
+    }
+}
