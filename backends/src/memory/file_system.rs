@@ -34,7 +34,7 @@ impl FileSystem for MemoryFileSystem {
             case_insensitive: false,
             case_preserving: true,
             change_attr_type: ChangeAttrType::VersionCounterNoPnfs,
-            can_set_time_create: true,
+            has_time_create: true,
         }
     }
 
