@@ -1,8 +1,13 @@
 //! The NFSv4 operations.
 
-pub mod commit;
+pub mod close;
 pub mod errors;
-pub mod io;
+mod file_type;
+pub mod free_stateid;
+pub mod lock;
+pub mod lockt;
+pub mod locku;
 pub mod names;
-pub mod read;
-pub mod write;
+pub mod open;
+pub mod open_downgrade;
+pub mod test_stateid;

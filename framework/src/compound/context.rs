@@ -148,8 +148,18 @@ impl<'a> CompoundContext<'a> {
     }
 
     /// The stateid that an argument means: the special "current stateid" is replaced by what an operation before left (RFC
-    /// 8881 section 16.2.3.1.2). Granted by [`OpFlags::USES_STATEID`].
+    /// 8881 section 16.2.3.1.2), with seqid 0 for "the most recent" (section 8.2.3). Granted by [`OpFlags::USES_STATEID`].
     pub fn stateid(&self, argument: Stateid) -> Result<Stateid, Status> {
+        let stateid = self.exact_stateid(argument)?;
+        if stateid == argument {
+            return Ok(stateid);
+        }
+        Ok(Stateid { seqid: 0, ..stateid })
+    }
+
+    /// Like [`stateid`](Self::stateid), with the seqid that the operation before left: for CLOSE and OPEN_DOWNGRADE, which are
+    /// to fail if the open has changed since (RFC 8881 section 8.2.3).
+    pub fn exact_stateid(&self, argument: Stateid) -> Result<Stateid, Status> {
         debug_assert!(
             self.flags.contains(OpFlags::USES_STATEID),
             "the row does not grant the current stateid"
@@ -157,7 +167,7 @@ impl<'a> CompoundContext<'a> {
         if argument != Stateid::CURRENT || !self.minor().has_sessions() {
             return Ok(argument);
         }
-        self.handles.current_stateid.ok_or(NFS4ERR_BAD_STATEID)
+        self.handles.current_stateid.filter(|stateid| !stateid.is_special()).ok_or(NFS4ERR_BAD_STATEID)
     }
 
     /// Like [`stateid`](Self::stateid), for an argument that goes with the saved filehandle (COPY and CLONE's source).
@@ -169,7 +179,8 @@ impl<'a> CompoundContext<'a> {
         if argument != Stateid::CURRENT {
             return Ok(argument);
         }
-        self.handles.saved_stateid.ok_or(NFS4ERR_BAD_STATEID)
+        let saved = self.handles.saved_stateid.filter(|stateid| !stateid.is_special());
+        saved.map(|stateid| Stateid { seqid: 0, ..stateid }).ok_or(NFS4ERR_BAD_STATEID)
     }
 
     /// Makes a result the current stateid. Granted by [`OpFlags::SETS_STATEID`].

@@ -24,6 +24,15 @@ pub(super) struct ClientOpens {
     keys: HashSet<StateKey>,
 }
 
+impl ClientOpens {
+    fn check_room(&self, limit: usize) -> Result<(), Status> {
+        if self.dropped {
+            return Err(NFS4ERR_EXPIRED);
+        }
+        if self.keys.len() < limit { Ok(()) } else { Err(NFS4ERR_DELAY) }
+    }
+}
+
 impl ClientRecord {
     pub(super) fn new(id: ClientId) -> Self {
         Self { id, opens: Ranked::default(), lock_stateids: Quota::default(), locks: Quota::default() }
@@ -32,14 +41,14 @@ impl ClientRecord {
     /// Notes an open of the client. NFS4ERR_EXPIRED when the client was dropped meanwhile.
     pub(super) fn add_open(&self, key: StateKey, limit: usize) -> Result<(), Status> {
         let mut opens = self.opens.lock();
-        if opens.dropped {
-            return Err(NFS4ERR_EXPIRED);
-        }
-        if opens.keys.len() >= limit {
-            return Err(NFS4ERR_DELAY);
-        }
+        opens.check_room(limit)?;
         opens.keys.insert(key);
         Ok(())
+    }
+
+    /// Whether [`add_open`](Self::add_open) would succeed now.
+    pub(super) fn check_room(&self, limit: usize) -> Result<(), Status> {
+        self.opens.lock().check_room(limit)
     }
 
     /// Forgets an open of the client.

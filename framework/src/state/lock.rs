@@ -76,7 +76,7 @@ impl StateTable {
             Locker::New { open, .. } => open,
             Locker::Existing(state) => state,
         };
-        let locked = self.on_state(client, sent, Some(file), |file, inner, key| {
+        let outcome = self.on_state(client, sent, Some(file), |file, inner, key| {
             let holder = find_holder(inner, key, sent.seqid, locker)?;
             check_open_mode(inner, holder.open, kind)?;
             if let Some(conflict) = conflict(inner, Some(holder.owner), range, kind) {
@@ -84,7 +84,7 @@ impl StateTable {
             }
             self.grant(file, inner, holder, locker, range, kind).map(Ok)
         });
-        locked?.map_err(LockError::Denied)
+        outcome?.map_err(LockError::Denied)
     }
 
     fn grant(

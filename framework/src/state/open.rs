@@ -77,6 +77,11 @@ impl StateTable {
         })
     }
 
+    /// Whether a client may open one more file: for an OPEN that would have to make the file first.
+    pub fn check_room(&self, client: ClientId) -> Result<(), Status> {
+        self.client(client)?.check_room(self.limits.opens_per_client)
+    }
+
     fn open_new(
         &self,
         file: &Arc<FileState>,

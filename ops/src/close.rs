@@ -1,0 +1,44 @@
+//! CLOSE: RFC 8881 section 18.2.
+
+use dittofs_framework::compound::CompoundContext;
+use dittofs_framework::op::{OpDescriptor, OpFlags, OpResult, Operation};
+use dittofs_framework::proto::{OP_CLOSE, Stateid};
+use dittofs_framework::state::FileKey;
+use dittofs_framework::{register_operation, xdr_struct};
+
+use crate::errors;
+
+xdr_struct! {
+    /// CLOSE4args.
+    #[derive(Clone)]
+    pub struct Close4Args {
+        /// Ignored in minor version 1 and later.
+        pub seqid: u32,
+        /// The open.
+        pub open_stateid: Stateid,
+    }
+}
+
+/// The operation.
+pub struct Close;
+
+impl Operation for Close {
+    const DESCRIPTOR: OpDescriptor = OpDescriptor {
+        flags: OpFlags::MODIFIES.union(OpFlags::USES_STATEID).union(OpFlags::SETS_STATEID),
+        max_reply: 16,
+        ..OpDescriptor::new(OP_CLOSE, errors::CLOSE)
+    };
+    type Args = Close4Args;
+    type Res = Stateid;
+
+    async fn call(&self, cx: &mut CompoundContext<'_>, args: Close4Args) -> OpResult<Stateid> {
+        let stateid = cx.exact_stateid(args.open_stateid)?;
+        let file = FileKey::from(cx.current()?);
+        cx.service().state().close(cx.clientid()?, &stateid, &file)?.run();
+        // RFC 8881 section 18.2.4: nothing is left that a stateid could stand for.
+        cx.set_current_stateid(Stateid::INVALID);
+        Ok(Stateid::INVALID)
+    }
+}
+
+register_operation!(Close);

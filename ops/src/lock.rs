@@ -1,0 +1,181 @@
+//! LOCK: RFC 8881 section 18.10, with the semantics of section 9.
+
+use dittofs_framework::attr::{Bitmap, FATTR4_TYPE};
+use dittofs_framework::compound::CompoundContext;
+use dittofs_framework::op::{OpDescriptor, OpError, OpFlags, OpResult, Operation};
+use dittofs_framework::proto::{
+    NFS4ERR_BAD_STATEID, NFS4ERR_DENIED, NFS4ERR_NO_GRACE, OP_LOCK, StateOwner, Stateid, Status,
+};
+use dittofs_framework::state::{ByteRange, FileKey, LockConflict, LockError, LockKind, Locker};
+use dittofs_framework::{register_operation, xdr_enum, xdr_struct, xdr_union};
+
+use crate::errors;
+use crate::file_type::check_regular;
+
+xdr_enum! {
+    /// nfs_lock_type4.
+    pub enum NfsLockType4 {
+        /// READ_LT.
+        ReadLt = 1,
+        /// WRITE_LT.
+        WriteLt = 2,
+        /// READW_LT.
+        ReadwLt = 3,
+        /// WRITEW_LT.
+        WritewLt = 4,
+    }
+}
+
+impl From<NfsLockType4> for LockKind {
+    /// RFC 8881 section 9.6: whether the client is going to wait makes no difference to the answer.
+    fn from(locktype: NfsLockType4) -> Self {
+        match locktype {
+            NfsLockType4::ReadLt | NfsLockType4::ReadwLt => Self::Read,
+            NfsLockType4::WriteLt | NfsLockType4::WritewLt => Self::Write,
+        }
+    }
+}
+
+xdr_struct! {
+    /// LOCK4args.
+    #[derive(Clone)]
+    pub struct Lock4Args {
+        /// Shared or exclusive.
+        pub locktype: NfsLockType4,
+        /// Whether it is a lock from before the server restarted.
+        pub reclaim: bool,
+        /// First byte.
+        pub offset: u64,
+        /// Bytes, all ones for "to the end of the file".
+        pub length: u64,
+        /// In whose name.
+        pub locker: Locker4,
+    }
+}
+
+xdr_union! {
+    /// locker4.
+    #[derive(Clone)]
+    pub enum Locker4 {
+        /// By a lock stateid.
+        0 => LockOwner(ExistLockOwner4),
+        /// By an open stateid and a lock-owner.
+        1 => OpenOwner(OpenToLockOwner4),
+    }
+}
+
+xdr_struct! {
+    /// exist_lock_owner4.
+    #[derive(Clone)]
+    pub struct ExistLockOwner4 {
+        /// The lock stateid.
+        pub lock_stateid: Stateid,
+        /// Ignored in minor version 1 and later.
+        pub lock_seqid: u32,
+    }
+}
+
+xdr_struct! {
+    /// open_to_lock_owner4.
+    #[derive(Clone)]
+    pub struct OpenToLockOwner4 {
+        /// Ignored in minor version 1 and later.
+        pub open_seqid: u32,
+        /// The open stateid.
+        pub open_stateid: Stateid,
+        /// Ignored in minor version 1 and later.
+        pub lock_seqid: u32,
+        /// The lock-owner; its clientid is ignored in minor version 1 and later.
+        pub lock_owner: StateOwner,
+    }
+}
+
+xdr_struct! {
+    /// LOCK4denied.
+    #[derive(Clone)]
+    pub struct Lock4Denied {
+        /// First byte of the lock that is in the way.
+        pub offset: u64,
+        /// Its bytes, all ones for "to the end of the file".
+        pub length: u64,
+        /// What it is.
+        pub locktype: NfsLockType4,
+        /// Whose it is.
+        pub owner: StateOwner,
+    }
+}
+
+impl From<LockConflict> for Lock4Denied {
+    fn from(conflict: LockConflict) -> Self {
+        let locktype = match conflict.kind {
+            LockKind::Read => NfsLockType4::ReadLt,
+            LockKind::Write => NfsLockType4::WriteLt,
+        };
+        let (offset, length) = (conflict.range.offset(), conflict.range.length());
+        Self { offset, length, locktype, owner: conflict.owner }
+    }
+}
+
+/// The operation.
+pub struct Lock;
+
+impl Operation for Lock {
+    const DESCRIPTOR: OpDescriptor = OpDescriptor {
+        flags: OpFlags::MODIFIES.union(OpFlags::USES_STATEID).union(OpFlags::SETS_STATEID),
+        max_reply: 16,
+        ..OpDescriptor::new(OP_LOCK, errors::LOCK)
+    };
+    type Args = Lock4Args;
+    type Res = Stateid;
+
+    async fn call(&self, cx: &mut CompoundContext<'_>, args: Lock4Args) -> OpResult<Stateid> {
+        let range = ByteRange::new(args.offset, args.length)?;
+        if args.reclaim {
+            // RFC 8881 section 9.11: reclaims are for the grace period.
+            return Err(NFS4ERR_NO_GRACE.into());
+        }
+        match lock(cx, &args, &range) {
+            Ok(stateid) => {
+                cx.set_current_stateid(stateid);
+                Ok(stateid)
+            }
+            Err(LockError::Denied(conflict)) => {
+                Err(OpError::with_body(NFS4ERR_DENIED, Lock4Denied::from(conflict)))
+            }
+            Err(LockError::Status(status)) => Err(explain(cx, status, Self::DESCRIPTOR.errors).await.into()),
+        }
+    }
+}
+
+register_operation!(Lock);
+
+fn lock(cx: &CompoundContext<'_>, args: &Lock4Args, range: &ByteRange) -> Result<Stateid, LockError> {
+    let client = cx.clientid()?;
+    let file = FileKey::from(cx.current()?);
+    let kind = LockKind::from(args.locktype);
+    let state = cx.service().state();
+    match &args.locker {
+        Locker4::LockOwner(existing) => {
+            let stateid = cx.stateid(existing.lock_stateid)?;
+            state.lock(client, &file, &Locker::Existing(stateid), range, kind)
+        }
+        Locker4::OpenOwner(new) => {
+            let open = cx.stateid(new.open_stateid)?;
+            let owner = StateOwner { clientid: client, owner: new.lock_owner.owner.clone() };
+            state.lock(client, &file, &Locker::New { open, owner: &owner }, range, kind)
+        }
+    }
+}
+
+/// A stateid that is not of the current file is NFS4ERR_BAD_STATEID, but if that is no regular file, it is what is wrong: only then
+/// its type is asked for. `errors` are the statuses that the operation may answer.
+pub(crate) async fn explain(cx: &CompoundContext<'_>, status: Status, errors: &[Status]) -> Status {
+    let (NFS4ERR_BAD_STATEID, Ok(at)) = (status, cx.current()) else { return status };
+    match at.fs().attributes(&cx.request, &at.node, Bitmap::of(&[FATTR4_TYPE])).await {
+        Ok(attributes) => check_regular(attributes.file_type)
+            .err()
+            .filter(|wrong_type| errors.contains(wrong_type))
+            .unwrap_or(status),
+        Err(error) => Status::from(error),
+    }
+}

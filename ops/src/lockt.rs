@@ -1,0 +1,51 @@
+//! LOCKT: RFC 8881 section 18.11.
+
+use dittofs_framework::attr::{Bitmap, FATTR4_TYPE};
+use dittofs_framework::compound::CompoundContext;
+use dittofs_framework::op::{OpDescriptor, OpError, OpResult, Operation};
+use dittofs_framework::proto::{NFS4ERR_DENIED, OP_LOCKT, StateOwner};
+use dittofs_framework::state::{ByteRange, FileKey, LockKind};
+use dittofs_framework::{register_operation, xdr_struct};
+
+use crate::errors;
+use crate::file_type::check_regular;
+use crate::lock::{Lock4Denied, NfsLockType4};
+
+xdr_struct! {
+    /// LOCKT4args.
+    #[derive(Clone)]
+    pub struct Lockt4Args {
+        /// Shared or exclusive.
+        pub locktype: NfsLockType4,
+        /// First byte.
+        pub offset: u64,
+        /// Bytes, all ones for "to the end of the file".
+        pub length: u64,
+        /// Who would lock; the clientid is ignored in minor version 1 and later.
+        pub owner: StateOwner,
+    }
+}
+
+/// The operation.
+pub struct Lockt;
+
+impl Operation for Lockt {
+    const DESCRIPTOR: OpDescriptor = OpDescriptor::new(OP_LOCKT, errors::LOCKT);
+    type Args = Lockt4Args;
+    type Res = ();
+
+    async fn call(&self, cx: &mut CompoundContext<'_>, args: Lockt4Args) -> OpResult<()> {
+        let range = ByteRange::new(args.offset, args.length)?;
+        let owner = StateOwner { clientid: cx.clientid()?, owner: args.owner.owner };
+        let at = cx.current()?;
+        let attributes = at.fs().attributes(&cx.request, &at.node, Bitmap::of(&[FATTR4_TYPE])).await?;
+        check_regular(attributes.file_type)?;
+        let kind = LockKind::from(args.locktype);
+        match cx.service().state().test_lock(&owner, &FileKey::from(at), &range, kind) {
+            None => Ok(()),
+            Some(conflict) => Err(OpError::with_body(NFS4ERR_DENIED, Lock4Denied::from(conflict))),
+        }
+    }
+}
+
+register_operation!(Lockt);

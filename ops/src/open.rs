@@ -1,0 +1,272 @@
+//! OPEN: RFC 8881 section 18.16, with the share reservations of section 9.7 and the delegation wants of section 10.4.
+
+mod claim;
+mod create;
+mod share;
+
+use dittofs_framework::attr::{Bitmap, attrset};
+use dittofs_framework::compound::CompoundContext;
+use dittofs_framework::export::ExportNode;
+use dittofs_framework::fs::{Authority, OpenHold, SetAttributes, ShareAccess};
+use dittofs_framework::op::{OpDescriptor, OpFlags, OpResult, Operation};
+use dittofs_framework::proto::{
+    ChangeInfo, Component4, Fattr4, NFS4ERR_INVAL, OP_OPEN, StateOwner, Stateid, Verifier4,
+};
+use dittofs_framework::state::{FileKey, OpenRequest, ShareDeny};
+use dittofs_framework::{register_operation, xdr_enum, xdr_struct, xdr_union};
+
+use crate::errors;
+
+pub use share::{
+    OPEN4_SHARE_ACCESS_BOTH, OPEN4_SHARE_ACCESS_READ, OPEN4_SHARE_ACCESS_WANT_ANY_DELEG,
+    OPEN4_SHARE_ACCESS_WANT_CANCEL, OPEN4_SHARE_ACCESS_WANT_DELEG_MASK, OPEN4_SHARE_ACCESS_WANT_NO_DELEG,
+    OPEN4_SHARE_ACCESS_WANT_PUSH_DELEG_WHEN_UNCONTENDED, OPEN4_SHARE_ACCESS_WANT_READ_DELEG,
+    OPEN4_SHARE_ACCESS_WANT_SIGNAL_DELEG_WHEN_RESRC_AVAIL, OPEN4_SHARE_ACCESS_WANT_WRITE_DELEG,
+    OPEN4_SHARE_ACCESS_WRITE,
+};
+pub(crate) use share::{parse_access, parse_deny};
+
+/// Byte-range locks are those of POSIX, unlocking and changing parts of a lock included.
+pub const OPEN4_RESULT_LOCKTYPE_POSIX: u32 = 0x4;
+/// The file stays as long as it is open, also when its last name goes: what a file system promises with its
+/// [`OpenHold`].
+pub const OPEN4_RESULT_PRESERVE_UNLINKED: u32 = 0x8;
+
+xdr_struct! {
+    /// OPEN4args.
+    #[derive(Clone)]
+    pub struct Open4Args {
+        /// Ignored in minor version 1 and later.
+        pub seqid: u32,
+        /// OPEN4_SHARE_ACCESS_*, wants included.
+        pub share_access: u32,
+        /// OPEN4_SHARE_DENY_*.
+        pub share_deny: u32,
+        /// The open-owner; its clientid is ignored in minor version 1 and later.
+        pub owner: StateOwner,
+        /// Whether to create, and how.
+        pub openhow: OpenFlag4,
+        /// Which file, and by what right.
+        pub claim: OpenClaim4,
+    }
+}
+
+xdr_union! {
+    /// openflag4.
+    #[derive(Clone)]
+    pub enum OpenFlag4 {
+        /// OPEN4_NOCREATE.
+        0 => NoCreate(()),
+        /// OPEN4_CREATE.
+        1 => Create(CreateHow4),
+    }
+}
+
+xdr_union! {
+    /// createhow4.
+    #[derive(Clone)]
+    pub enum CreateHow4 {
+        /// UNCHECKED4.
+        0 => Unchecked(Fattr4),
+        /// GUARDED4.
+        1 => Guarded(Fattr4),
+        /// EXCLUSIVE4.
+        2 => Exclusive(Verifier4),
+        /// EXCLUSIVE4_1.
+        3 => Exclusive4_1(CreatVerfAttr),
+    }
+}
+
+xdr_struct! {
+    /// creatverfattr.
+    #[derive(Clone)]
+    pub struct CreatVerfAttr {
+        /// Tells a retry from another client's create.
+        pub cva_verf: Verifier4,
+        /// Attributes to create the file with.
+        pub cva_attrs: Fattr4,
+    }
+}
+
+xdr_union! {
+    /// open_claim4.
+    #[derive(Clone)]
+    pub enum OpenClaim4 {
+        /// CLAIM_NULL: this name in the current directory.
+        0 => Null(Component4),
+        /// CLAIM_PREVIOUS: the current file, open before the server restarted.
+        1 => Previous(OpenDelegationType4),
+        /// CLAIM_DELEGATE_CUR: by a delegation, by name.
+        2 => DelegateCur(OpenClaimDelegateCur4),
+        /// CLAIM_DELEGATE_PREV: by a delegation of an earlier instance of the client, by name.
+        3 => DelegatePrev(Component4),
+        /// CLAIM_FH: the current file.
+        4 => Fh(()),
+        /// CLAIM_DELEG_CUR_FH: by a delegation, the current file.
+        5 => DelegCurFh(Stateid),
+        /// CLAIM_DELEG_PREV_FH: by a delegation of an earlier instance of the client, the current file.
+        6 => DelegPrevFh(()),
+    }
+}
+
+xdr_struct! {
+    /// open_claim_delegate_cur4.
+    #[derive(Clone)]
+    pub struct OpenClaimDelegateCur4 {
+        /// The delegation.
+        pub delegate_stateid: Stateid,
+        /// The name in the current directory.
+        pub file: Component4,
+    }
+}
+
+xdr_enum! {
+    /// open_delegation_type4.
+    pub enum OpenDelegationType4 {
+        /// OPEN_DELEGATE_NONE.
+        None = 0,
+        /// OPEN_DELEGATE_READ.
+        Read = 1,
+        /// OPEN_DELEGATE_WRITE.
+        Write = 2,
+        /// OPEN_DELEGATE_NONE_EXT.
+        NoneExt = 3,
+    }
+}
+
+xdr_struct! {
+    /// OPEN4resok.
+    #[derive(Clone)]
+    pub struct Open4ResOk {
+        /// The open stateid.
+        pub stateid: Stateid,
+        /// The directory around the call.
+        pub cinfo: ChangeInfo,
+        /// OPEN4_RESULT_*.
+        pub rflags: u32,
+        /// Attributes that were set.
+        pub attrset: Bitmap,
+        /// The delegation.
+        pub delegation: OpenDelegation4,
+    }
+}
+
+xdr_union! {
+    /// open_delegation4, as far as it says that there is none.
+    #[derive(Clone, PartialEq, Eq)]
+    pub enum OpenDelegation4 {
+        /// OPEN_DELEGATE_NONE.
+        0 => None(()),
+        /// OPEN_DELEGATE_NONE_EXT.
+        3 => NoneExt(OpenNoneDelegation4),
+    }
+}
+
+xdr_union! {
+    /// open_none_delegation4: why there is no delegation.
+    #[derive(Clone, PartialEq, Eq)]
+    pub enum OpenNoneDelegation4 {
+        /// WND4_NOT_WANTED.
+        0 => NotWanted(()),
+        /// WND4_NOT_SUPP_FTYPE.
+        3 => NotSuppFtype(()),
+        /// WND4_CANCELLED.
+        7 => Cancelled(()),
+    }
+}
+
+/// The operation.
+pub struct Open;
+
+impl Operation for Open {
+    const DESCRIPTOR: OpDescriptor = OpDescriptor {
+        flags: OpFlags::MODIFIES.union(OpFlags::SETS_FH).union(OpFlags::SETS_STATEID),
+        // stateid, cinfo, rflags, attrset of up to four words, delegation with its reason and a boolean
+        max_reply: 16 + 20 + 4 + 20 + 12,
+        ..OpDescriptor::new(OP_OPEN, errors::OPEN)
+    };
+    type Args = Open4Args;
+    type Res = Open4ResOk;
+
+    async fn call(&self, cx: &mut CompoundContext<'_>, args: Open4Args) -> OpResult<Open4ResOk> {
+        let (access, want) = parse_access(args.share_access)?;
+        let deny = parse_deny(args.share_deny)?;
+        claim::check(&args.claim)?;
+        let owner = StateOwner { clientid: cx.clientid()?, owner: args.owner.owner };
+        // A file must not be made for an open that is then refused.
+        cx.service().state().check_room(owner.clientid)?;
+        let opening = match (&args.claim, &args.openhow) {
+            (OpenClaim4::Null(name), OpenFlag4::NoCreate(())) => claim::by_name(cx, name, access).await?,
+            (OpenClaim4::Null(name), OpenFlag4::Create(how)) => create::create(cx, name, how, access).await?,
+            (_, OpenFlag4::NoCreate(())) => claim::current_file(cx, access).await?,
+            // RFC 8881 section 18.16.3: a file is created by name.
+            (_, OpenFlag4::Create(_)) => return Err(NFS4ERR_INVAL.into()),
+        };
+        let (stateid, attrset) = grant(cx, &opening, &owner, access, deny).await?;
+        cx.set_current(opening.file);
+        cx.set_current_stateid(stateid);
+        Ok(Open4ResOk {
+            stateid,
+            cinfo: opening.cinfo,
+            rflags: OPEN4_RESULT_LOCKTYPE_POSIX | OPEN4_RESULT_PRESERVE_UNLINKED,
+            attrset,
+            delegation: want.answer(),
+        })
+    }
+}
+
+register_operation!(Open);
+
+/// A file that the file system has opened, and the share reservation not yet.
+struct Opening {
+    file: ExportNode,
+    hold: OpenHold,
+    cinfo: ChangeInfo,
+    /// What was set of the attributes that came along.
+    attrset: Bitmap,
+    /// UNCHECKED4 with size 0 found a file.
+    truncates: Truncates,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Truncates {
+    No,
+    Yes,
+}
+
+/// Makes the share reservation, and empties the file if that was asked for. Returns the stateid and the attributes that
+/// were set in all. A failure leaves no open behind.
+async fn grant(
+    cx: &CompoundContext<'_>,
+    opening: &Opening,
+    owner: &StateOwner,
+    access: ShareAccess,
+    deny: ShareDeny,
+) -> OpResult<(Stateid, Bitmap)> {
+    let state = cx.service().state();
+    let truncates = opening.truncates == Truncates::Yes;
+    let granted = state.open(&OpenRequest {
+        owner,
+        file: FileKey::from(&opening.file),
+        principal: cx.request.credentials.uid,
+        access,
+        deny,
+        passing: if truncates { ShareAccess::WRITE } else { ShareAccess::empty() },
+        hold: opening.hold.clone(),
+    })?;
+    granted.effects.run();
+    if !truncates {
+        return Ok((granted.stateid, opening.attrset));
+    }
+    // Permission to write was checked if the open is for writing; if it is not, it is checked now.
+    let authority =
+        if access.contains(ShareAccess::WRITE) { Authority::Open } else { Authority::Credentials };
+    let empty = SetAttributes { size: Some(0), ..SetAttributes::default() };
+    if let Err(error) =
+        opening.file.fs().set_attributes(&cx.request, &opening.file.node, &empty, authority).await
+    {
+        state.undo_open(&granted.undo).run();
+        return Err(error.into());
+    }
+    Ok((granted.stateid, attrset(&empty)))
+}

@@ -1,0 +1,62 @@
+//! Finding the file that an OPEN without creation claims.
+
+use dittofs_framework::attr::{Bitmap, FATTR4_CHANGE, FATTR4_TYPE};
+use dittofs_framework::compound::CompoundContext;
+use dittofs_framework::export::ExportNode;
+use dittofs_framework::fs::{AttrMask, ShareAccess};
+use dittofs_framework::op::OpResult;
+use dittofs_framework::proto::{ChangeInfo, NFS4ERR_BAD_STATEID, NFS4ERR_NO_GRACE, NFS4ERR_NOTSUPP, Status};
+
+use super::{OpenClaim4, Opening, Truncates};
+use crate::file_type::check_regular;
+use crate::names::check_component;
+
+const TYPE: AttrMask = Bitmap::of(&[FATTR4_TYPE]);
+const CHANGE: AttrMask = Bitmap::of(&[FATTR4_CHANGE]);
+
+/// Whether opens can be claimed in this way.
+pub(super) fn check(claim: &OpenClaim4) -> Result<(), Status> {
+    match claim {
+        OpenClaim4::Null(_) | OpenClaim4::Fh(()) => Ok(()),
+        // RFC 8881 section 9.11: reclaims are for the grace period.
+        OpenClaim4::Previous(_) => Err(NFS4ERR_NO_GRACE),
+        // There are no delegations, so there is no stateid of one.
+        OpenClaim4::DelegateCur(_) | OpenClaim4::DelegCurFh(_) => Err(NFS4ERR_BAD_STATEID),
+        // RFC 8881 section 10.2.1: support of these is optional.
+        OpenClaim4::DelegatePrev(_) | OpenClaim4::DelegPrevFh(()) => Err(NFS4ERR_NOTSUPP),
+    }
+}
+
+/// CLAIM_NULL without creation.
+pub(super) async fn by_name(cx: &CompoundContext<'_>, name: &[u8], access: ShareAccess) -> OpResult<Opening> {
+    let dir = cx.current()?;
+    let fs = dir.fs();
+    check_component(name, fs.info().max_name)?;
+    let found = fs.lookup(&cx.request, &dir.node, name, TYPE).await?;
+    check_regular(found.attributes.file_type)?;
+    let hold = fs.open(&cx.request, &found.node, access).await?;
+    // Nothing changes, so before and after are one and the same moment.
+    let change = fs.attributes(&cx.request, &dir.node, CHANGE).await?.change;
+    Ok(Opening {
+        file: ExportNode { export: dir.export.clone(), node: found.node },
+        hold,
+        cinfo: ChangeInfo { atomic: true, before: change, after: change },
+        attrset: Bitmap::EMPTY,
+        truncates: Truncates::No,
+    })
+}
+
+/// CLAIM_FH.
+pub(super) async fn current_file(cx: &CompoundContext<'_>, access: ShareAccess) -> OpResult<Opening> {
+    let file = cx.current()?;
+    let fs = file.fs();
+    check_regular(fs.attributes(&cx.request, &file.node, TYPE).await?.file_type)?;
+    Ok(Opening {
+        hold: fs.open(&cx.request, &file.node, access).await?,
+        file: file.clone(),
+        // There is no directory.
+        cinfo: ChangeInfo::default(),
+        attrset: Bitmap::EMPTY,
+        truncates: Truncates::No,
+    })
+}

@@ -1,0 +1,64 @@
+//! Opening with creation.
+
+use dittofs_framework::attr::{AttrServer, Bitmap, attrset, decode_settable};
+use dittofs_framework::compound::CompoundContext;
+use dittofs_framework::export::ExportNode;
+use dittofs_framework::fs::{CreateMode, Created, SetAttributes, ShareAccess};
+use dittofs_framework::op::OpResult;
+use dittofs_framework::proto::{NFS4ERR_INVAL, Status};
+
+use super::{CreateHow4, Opening, Truncates};
+use crate::names::check_component;
+
+/// CLAIM_NULL with creation.
+pub(super) async fn create(
+    cx: &CompoundContext<'_>,
+    name: &[u8],
+    how: &CreateHow4,
+    access: ShareAccess,
+) -> OpResult<Opening> {
+    let dir = cx.current()?;
+    let fs = dir.fs();
+    check_component(name, fs.info().max_name)?;
+    let mode = create_mode(how, &cx.attr_server(&dir.export))?;
+    let opened = fs.open_create(&cx.request, &dir.node, name, &mode, access).await?;
+    let (set, truncates) = done(&mode, opened.created);
+    Ok(Opening {
+        file: ExportNode { export: dir.export.clone(), node: opened.found.node },
+        hold: opened.hold,
+        cinfo: opened.dir_change,
+        attrset: set,
+        truncates,
+    })
+}
+
+/// How the file system is to create.
+fn create_mode(how: &CreateHow4, server: &AttrServer<'_>) -> Result<CreateMode, Status> {
+    Ok(match how {
+        CreateHow4::Unchecked(attrs) => CreateMode::Unchecked(decode_settable(attrs, server)?),
+        CreateHow4::Guarded(attrs) => CreateMode::Guarded(decode_settable(attrs, server)?),
+        CreateHow4::Exclusive(verifier) => CreateMode::Exclusive(*verifier, SetAttributes::default()),
+        CreateHow4::Exclusive4_1(both) => {
+            // RFC 8881 section 18.16.3: NFS4ERR_INVAL for what is not in suppattr_exclcreat, supported or not.
+            if !both.cva_attrs.attrmask.minus(server.exclcreat).is_empty() {
+                return Err(NFS4ERR_INVAL);
+            }
+            CreateMode::Exclusive(both.cva_verf, decode_settable(&both.cva_attrs, server)?)
+        }
+    })
+}
+
+/// What was set of the attributes that came along, and whether the file that was found is to be emptied: of an existing
+/// file UNCHECKED4 applies a size of zero and nothing else (RFC 8881 section 18.16.3).
+fn done(mode: &CreateMode, created: Created) -> (Bitmap, Truncates) {
+    match (mode, created) {
+        (CreateMode::Unchecked(set), Created::Existing) if set.size == Some(0) => {
+            (Bitmap::EMPTY, Truncates::Yes)
+        }
+        (CreateMode::Unchecked(_), Created::Existing) => (Bitmap::EMPTY, Truncates::No),
+        // An exclusive create that finds its file is the retry of one that set them.
+        (CreateMode::Unchecked(set) | CreateMode::Guarded(set) | CreateMode::Exclusive(_, set), _) => {
+            (attrset(set), Truncates::No)
+        }
+    }
+}

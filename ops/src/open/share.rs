@@ -1,0 +1,112 @@
+use dittofs_framework::fs::ShareAccess;
+use dittofs_framework::proto::{NFS4ERR_INVAL, Status};
+use dittofs_framework::state::ShareDeny;
+
+use super::{OpenDelegation4, OpenNoneDelegation4};
+
+/// Read.
+pub const OPEN4_SHARE_ACCESS_READ: u32 = 0x1;
+/// Write.
+pub const OPEN4_SHARE_ACCESS_WRITE: u32 = 0x2;
+/// Read and write.
+pub const OPEN4_SHARE_ACCESS_BOTH: u32 = 0x3;
+/// The bits that say which delegation is wanted.
+pub const OPEN4_SHARE_ACCESS_WANT_DELEG_MASK: u32 = 0xff00;
+/// A read delegation is wanted.
+pub const OPEN4_SHARE_ACCESS_WANT_READ_DELEG: u32 = 0x100;
+/// A write delegation is wanted.
+pub const OPEN4_SHARE_ACCESS_WANT_WRITE_DELEG: u32 = 0x200;
+/// Any delegation is wanted.
+pub const OPEN4_SHARE_ACCESS_WANT_ANY_DELEG: u32 = 0x300;
+/// No delegation is wanted.
+pub const OPEN4_SHARE_ACCESS_WANT_NO_DELEG: u32 = 0x400;
+/// No delegation is wanted any more.
+pub const OPEN4_SHARE_ACCESS_WANT_CANCEL: u32 = 0x500;
+/// A word when there is room for a delegation.
+pub const OPEN4_SHARE_ACCESS_WANT_SIGNAL_DELEG_WHEN_RESRC_AVAIL: u32 = 0x1_0000;
+/// A delegation when nothing conflicts any more.
+pub const OPEN4_SHARE_ACCESS_WANT_PUSH_DELEG_WHEN_UNCONTENDED: u32 = 0x2_0000;
+
+const WHEN_FLAGS: u32 = OPEN4_SHARE_ACCESS_WANT_SIGNAL_DELEG_WHEN_RESRC_AVAIL
+    | OPEN4_SHARE_ACCESS_WANT_PUSH_DELEG_WHEN_UNCONTENDED;
+
+/// What a client says about delegations in an OPEN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Want {
+    /// Nothing.
+    NoPreference,
+    /// That it wants one.
+    Deleg,
+    /// That it wants none.
+    NoDeleg,
+    /// That it takes back what it wanted before.
+    Cancel,
+}
+
+impl Want {
+    /// What an OPEN answers that gives no delegation: with the reason, if the client said anything (RFC 8881 section
+    /// 18.16.3).
+    pub(super) fn answer(self) -> OpenDelegation4 {
+        OpenDelegation4::NoneExt(match self {
+            Self::NoPreference => return OpenDelegation4::None(()),
+            Self::Deleg => OpenNoneDelegation4::NotSuppFtype(()),
+            Self::NoDeleg => OpenNoneDelegation4::NotWanted(()),
+            Self::Cancel => OpenNoneDelegation4::Cancelled(()),
+        })
+    }
+}
+
+/// The access and the want of a share_access. NFS4ERR_INVAL for no access, for more than one want and for bits that mean
+/// nothing (RFC 8881 section 18.16.4).
+pub(crate) fn parse_access(share_access: u32) -> Result<(ShareAccess, Want), Status> {
+    let bits = share_access & !(OPEN4_SHARE_ACCESS_WANT_DELEG_MASK | WHEN_FLAGS);
+    let access = ShareAccess::from_bits(bits).filter(|access| !access.is_empty()).ok_or(NFS4ERR_INVAL)?;
+    let want = match share_access & OPEN4_SHARE_ACCESS_WANT_DELEG_MASK {
+        0 => Want::NoPreference,
+        OPEN4_SHARE_ACCESS_WANT_READ_DELEG
+        | OPEN4_SHARE_ACCESS_WANT_WRITE_DELEG
+        | OPEN4_SHARE_ACCESS_WANT_ANY_DELEG => Want::Deleg,
+        OPEN4_SHARE_ACCESS_WANT_NO_DELEG => Want::NoDeleg,
+        OPEN4_SHARE_ACCESS_WANT_CANCEL => Want::Cancel,
+        _ => return Err(NFS4ERR_INVAL),
+    };
+    Ok((access, want))
+}
+
+/// The denial of a share_deny. NFS4ERR_INVAL for bits that mean nothing (RFC 8881 section 18.16.4).
+pub(crate) fn parse_deny(share_deny: u32) -> Result<ShareDeny, Status> {
+    ShareDeny::from_bits(share_deny).ok_or(NFS4ERR_INVAL)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    // RFC: 8881 section 18.16.4.
+    #[rstest]
+    #[case::read(0x1, Ok((ShareAccess::READ, Want::NoPreference)))]
+    #[case::write(0x2, Ok((ShareAccess::WRITE, Want::NoPreference)))]
+    #[case::both(0x3, Ok((ShareAccess::BOTH, Want::NoPreference)))]
+    #[case::want_read(0x101, Ok((ShareAccess::READ, Want::Deleg)))]
+    #[case::want_none(0x403, Ok((ShareAccess::BOTH, Want::NoDeleg)))]
+    #[case::want_cancel(0x501, Ok((ShareAccess::READ, Want::Cancel)))]
+    #[case::want_any_later(0x3_0301, Ok((ShareAccess::READ, Want::Deleg)))]
+    #[case::no_access(0, Err(NFS4ERR_INVAL))]
+    #[case::want_without_access(0x100, Err(NFS4ERR_INVAL))]
+    #[case::unknown_access(0x5, Err(NFS4ERR_INVAL))]
+    #[case::unknown_want(0x601, Err(NFS4ERR_INVAL))]
+    #[case::unknown_flag(0x4_0001, Err(NFS4ERR_INVAL))]
+    fn share_access_means(#[case] bits: u32, #[case] want: Result<(ShareAccess, Want), Status>) {
+        assert_eq!(parse_access(bits), want);
+    }
+
+    #[rstest]
+    #[case::none(0, Ok(ShareDeny::empty()))]
+    #[case::both(3, Ok(ShareDeny::BOTH))]
+    #[case::unknown(4, Err(NFS4ERR_INVAL))]
+    fn share_deny_means(#[case] bits: u32, #[case] want: Result<ShareDeny, Status>) {
+        assert_eq!(parse_deny(bits), want);
+    }
+}
