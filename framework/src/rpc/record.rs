@@ -151,3 +151,7 @@ impl RecordReader {
         self.buf = fresh;
     }
 }
+
+#[cfg(test)]
+#[path = "record_tests.rs"]
+mod tests;

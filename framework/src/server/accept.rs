@@ -19,7 +19,7 @@ use crate::rpc::{Connection, ConnectionId};
 /// How long nothing is accepted after the system had no room for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A connection is kept as long as its client lives: this long after its last sign of life it is asked.
-const KEEPALIVE: Duration = Duration::from_secs(60);
+const KEEPALIVE: Duration = Duration::from_mins(1);
 
 /// How a server ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

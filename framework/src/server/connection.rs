@@ -7,8 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
 
@@ -68,10 +67,10 @@ enum Pause {
 }
 
 /// One connection: its task, and all that belongs to it.
-pub(super) struct ConnectionTask {
+pub(super) struct ConnectionTask<S> {
     services: Arc<Services>,
     connection: Arc<Connection>,
-    stream: TcpStream,
+    stream: S,
     alive: Alive,
     input: Input,
     reader: RecordReader,
@@ -82,13 +81,8 @@ pub(super) struct ConnectionTask {
     tick: Tick,
 }
 
-impl ConnectionTask {
-    pub(super) fn new(
-        services: Arc<Services>,
-        connection: Arc<Connection>,
-        stream: TcpStream,
-        alive: Alive,
-    ) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> ConnectionTask<S> {
+    pub(super) fn new(services: Arc<Services>, connection: Arc<Connection>, stream: S, alive: Alive) -> Self {
         let limits = &services.limits;
         let reader = RecordReader::new(limits.max_record, limits.max_fragments.max(1));
         let tick = Tick::new(limits.write_stall);
@@ -113,16 +107,15 @@ impl ConnectionTask {
             ending = poll_fn(|cx| self.poll_serve(cx)) => Some(ending),
             () = stop => None,
         };
-        match ended {
-            Some(ending) => ending,
-            None => {
-                self.input = Input::Ended;
-                poll_fn(|cx| self.poll_serve(cx)).await
-            }
+        if let Some(ending) = ended {
+            return ending;
         }
+        self.input = Input::Ended;
+        poll_fn(|cx| self.poll_serve(cx)).await
     }
 
-    fn poll_serve(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
+    /// Serves as far as it can be done now.
+    pub(super) fn poll_serve(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
         match self.poll_progress(cx) {
             Ok(Poll::Pending) => {}
             Ok(Poll::Ready(())) => return Poll::Ready(Ending::Closed),
@@ -149,7 +142,8 @@ impl ConnectionTask {
             }
             match pause {
                 Pause::Turn => {
-                    cx.waker().wake_by_ref();
+                    // Wakes this task again after the others, and after a look at their sockets.
+                    let _ = pin!(tokio::task::yield_now()).poll(cx);
                     return Ok(Poll::Pending);
                 }
                 // Whatever brought it to the limit has a waker of this task: the writing or a waiting request.
@@ -177,7 +171,7 @@ impl ConnectionTask {
             }
             let Some(record) = self.reader.next_record()? else { break };
             *turn -= 1;
-            self.begin(record)?;
+            self.begin(&record)?;
         }
         Ok(Pause::NeedsInput)
     }
@@ -189,7 +183,7 @@ impl ConnectionTask {
             || self.outbound.unsent() >= max_unsent.max(1)
     }
 
-    fn begin(&mut self, record: Bytes) -> Result<(), Ending> {
+    fn begin(&mut self, record: &Bytes) -> Result<(), Ending> {
         let record_len = record.len();
         let buffer = self.take_buffer();
         match request::begin(&self.services, &self.connection, record, buffer)? {
@@ -236,10 +230,15 @@ impl ConnectionTask {
         Poll::Ready(Ok(read))
     }
 
+    /// Whether it holds memory that it would not need while it is idle.
+    pub(super) fn holds_buffers(&self) -> bool {
+        self.spare.capacity() > 0 || self.reader.holds_memory() || self.waiting.holds_memory()
+    }
+
     /// Looks from time to time whether the client still takes its replies, and gives back buffers.
     fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
         let unsent = !self.outbound.is_empty();
-        while unsent || self.spare.capacity() > 0 || self.reader.holds_memory() {
+        while unsent || self.holds_buffers() {
             ready!(self.tick.poll_next(cx));
             if self.tick.is_stalled(unsent) {
                 return Poll::Ready(Ending::Stalled);

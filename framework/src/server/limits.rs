@@ -36,7 +36,7 @@ impl Default for ServerLimits {
             max_in_flight: 128,
             max_in_flight_bytes: 32 << 20,
             max_unsent: 4 << 20,
-            write_stall: Duration::from_secs(60),
+            write_stall: Duration::from_mins(1),
             max_batch: 64,
             drain_timeout: Duration::from_secs(10),
         }

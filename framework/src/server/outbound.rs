@@ -86,3 +86,95 @@ impl Outbound {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::xdr::XdrWriter;
+
+    /// Takes up to so many bytes per write, then asks to wait once.
+    struct Socket {
+        takes: Vec<usize>,
+        writes: usize,
+        taken: Vec<u8>,
+    }
+
+    impl AsyncWrite for Socket {
+        fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
+        }
+
+        fn poll_write_vectored(
+            mut self: Pin<&mut Self>,
+            _cx: &mut Context<'_>,
+            slices: &[IoSlice<'_>],
+        ) -> Poll<io::Result<usize>> {
+            self.writes += 1;
+            let Some(takes) = self.takes.pop() else { return Poll::Pending };
+            let all: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).take(takes).collect();
+            self.taken.extend(&all);
+            Poll::Ready(Ok(all.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// A reply of `payloads` that are spliced, with small items between them.
+    fn reply(number: u8, payloads: usize) -> Rope {
+        let mut w = XdrWriter::new();
+        for _ in 0..payloads {
+            w.opaque_bytes(&Bytes::from(vec![number; 1100]));
+        }
+        w.u32(u32::from(number));
+        w.finish()
+    }
+
+    #[test]
+    fn replies_that_are_ready_together_leave_in_one_write() {
+        let mut outbound = Outbound::default();
+        let mut socket = Socket { takes: vec![usize::MAX], writes: 0, taken: Vec::new() };
+        (0..20).for_each(|number| outbound.push(reply(number, 1)));
+        let written =
+            outbound.poll_write(&mut socket, &mut 0, &mut Context::from_waker(std::task::Waker::noop()));
+        assert!(matches!(written, Poll::Ready(Ok(()))));
+        assert_eq!((socket.writes, socket.taken.len()), (1, 20 * 1108));
+    }
+
+    proptest! {
+        /// However little the socket takes at a time, it gets every byte in order.
+        #[test]
+        fn every_byte_leaves_in_order(
+            payloads in proptest::collection::vec(0_usize..40, 0..10),
+            takes in proptest::collection::vec(1_usize..9000, 0..400),
+        ) {
+            let mut outbound = Outbound::default();
+            let mut expected = Vec::new();
+            for (number, payloads) in (0..).zip(payloads) {
+                let reply = reply(number, payloads);
+                expected.extend(reply.to_bytes());
+                outbound.push(reply);
+            }
+            let mut socket = Socket { takes, writes: 0, taken: Vec::new() };
+            let mut progress = 0;
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            if outbound.poll_write(&mut socket, &mut progress, &mut cx).is_pending() {
+                prop_assert_eq!(outbound.unsent(), expected.len() - progress);
+                prop_assert!(!outbound.is_empty());
+                socket.takes = vec![usize::MAX; 1000];
+                prop_assert!(outbound.poll_write(&mut socket, &mut progress, &mut cx).is_ready());
+            }
+            prop_assert_eq!(progress, expected.len());
+            prop_assert_eq!(outbound.unsent(), 0);
+            prop_assert!(socket.taken == expected);
+        }
+    }
+}

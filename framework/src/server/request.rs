@@ -5,12 +5,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 use super::Services;
 use super::programs::Lookup;
 use crate::rpc::message::{Answer, CallHeader, Message, ReplyFrame};
-use crate::rpc::{BoxFuture, Connection, Principal, RpcCall, RpcProgram, RpcReply};
+use crate::rpc::{BoxFuture, Connection, RpcCall, RpcProgram, RpcReply};
 use crate::xdr::{Rope, XdrError, XdrWriter};
 
 /// What became of a record at once.
@@ -35,59 +35,54 @@ pub(super) struct Answered {
 pub(super) fn begin(
     services: &Services,
     connection: &Arc<Connection>,
-    record: Bytes,
+    record: &Bytes,
     buffer: BytesMut,
 ) -> Result<Begun, XdrError> {
-    let header = match Message::parse(&record)? {
+    let header = match Message::parse(record)? {
         Message::Call(header) => header,
         Message::Reply => return Ok(Begun::Ignored(buffer)),
         Message::Refused { xid, with } => return Ok(Begun::Answered(refuse(xid, with, buffer))),
     };
-    let authenticated = catch_panic(connection, &Subject::from(&header), || {
+    let (subject, args_at) = (Subject::from(&header), header.args_at);
+    let authenticated = catch_panic(connection, &subject, || {
         services.authenticator.authenticate(header.cred, header.verf, connection)
     });
-    let principal = match authenticated {
-        Some(Ok(principal)) => principal,
-        Some(Err(stat)) => return Ok(Begun::Answered(refuse(header.xid, Answer::AuthError(stat), buffer))),
-        None => return Ok(Begun::Answered(refuse(header.xid, Answer::SystemErr, buffer))),
+    let found = match authenticated {
+        Some(Ok(principal)) => find(services, &subject).map(|program| (program, principal)),
+        Some(Err(stat)) => Err(Answer::AuthError(stat)),
+        None => Err(Answer::SystemErr),
     };
-    let program = match services.programs.lookup(header.program, header.version) {
-        Lookup::Found(program) => Arc::clone(program),
-        Lookup::Unavailable => {
-            return Ok(Begun::Answered(refuse(header.xid, Answer::ProgUnavail, buffer)));
-        }
-        Lookup::Mismatch { low, high } => {
-            let answer = Answer::ProgMismatch { low, high };
-            return Ok(Begun::Answered(refuse(header.xid, answer, buffer)));
-        }
+    let (program, principal) = match found {
+        Ok(found) => found,
+        Err(answer) => return Ok(Begun::Answered(refuse(subject.xid, answer, buffer))),
     };
-    Ok(call(program, header, principal, Arc::clone(connection), &record, buffer))
+    let call = RpcCall {
+        xid: subject.xid,
+        version: subject.version,
+        procedure: subject.procedure,
+        principal,
+        record_len: u32::try_from(record.len()).unwrap_or(u32::MAX),
+        args: record.slice(args_at..),
+        connection: Arc::clone(connection),
+    };
+    Ok(begin_call(program, call, subject, buffer))
 }
 
-fn call(
-    program: Arc<dyn RpcProgram>,
-    header: CallHeader<'_>,
-    principal: Principal,
-    connection: Arc<Connection>,
-    record: &Bytes,
-    buffer: BytesMut,
-) -> Begun {
-    let subject = Subject::from(&header);
-    let mut args = record.clone();
-    args.advance(header.args_at);
-    let call = RpcCall {
-        xid: header.xid,
-        version: header.version,
-        procedure: header.procedure,
-        principal,
-        args,
-        connection: Arc::clone(&connection),
-        record_len: u32::try_from(record.len()).unwrap_or(u32::MAX),
-    };
+fn find<'a>(services: &'a Services, subject: &Subject) -> Result<&'a Arc<dyn RpcProgram>, Answer> {
+    match services.programs.lookup(subject.program, subject.version) {
+        Lookup::Found(program) => Ok(program),
+        Lookup::Unavailable => Err(Answer::ProgUnavail),
+        Lookup::Mismatch { low, high } => Err(Answer::ProgMismatch { low, high }),
+    }
+}
+
+fn begin_call(program: &Arc<dyn RpcProgram>, call: RpcCall, subject: Subject, buffer: BytesMut) -> Begun {
+    let connection = Arc::clone(&call.connection);
     let mut results = XdrWriter::with_buffer(buffer);
-    let frame = ReplyFrame::begin(header.xid, &mut results);
-    let Some(future) = catch_panic(&connection, &subject, || program.call(call, results)) else {
-        return Begun::Answered(refuse(header.xid, Answer::SystemErr, BytesMut::new()));
+    let frame = ReplyFrame::begin(subject.xid, &mut results);
+    let begun = catch_panic(&connection, &subject, || Arc::clone(program).call(call, results));
+    let Some(future) = begun else {
+        return Begun::Answered(refuse(subject.xid, Answer::SystemErr, BytesMut::new()));
     };
     let mut request = Request { future: Some(future), frame, subject, connection };
     // No waker is needed: a request that has to wait is polled again, by the task that it moves to.

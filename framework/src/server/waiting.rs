@@ -64,6 +64,11 @@ impl Waiting {
         Poll::Ready(finished.answered)
     }
 
+    /// Whether something is held that is needed only while some wait.
+    pub(super) fn holds_memory(&self) -> bool {
+        self.channel.is_some()
+    }
+
     /// Gives back what is needed only while some wait.
     pub(super) fn release(&mut self) {
         if self.count == 0 {
