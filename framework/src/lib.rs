@@ -16,6 +16,7 @@ pub mod proto;
 pub mod registry;
 pub mod rpc;
 pub mod server;
+pub mod session;
 pub mod state;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -192,6 +192,21 @@ impl XdrWriter {
         Rope { inline, splices }
     }
 
+    /// What was written since `mark`, in order, as contiguous pieces; the first holds at least all that was written
+    /// before the first payload taken by reference.
+    pub fn pieces_since(&self, mark: Mark) -> impl Iterator<Item = &[u8]> {
+        let splices = self.splices.get(mark.splices..).unwrap_or_default();
+        let mut from = mark.inline;
+        let body = splices.iter().flat_map(move |splice| {
+            let head = self.inline.get(from..splice.at).unwrap_or_default();
+            from = splice.at;
+            [head, &splice.payload[..]]
+        });
+        let tail =
+            self.inline.get(splices.last().map_or(mark.inline, |splice| splice.at)..).unwrap_or_default();
+        body.chain(std::iter::once(tail))
+    }
+
     /// Ends the writing.
     pub fn finish(self) -> Rope {
         Rope { inline: self.inline.freeze(), splices: self.splices }

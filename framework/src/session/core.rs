@@ -1,0 +1,278 @@
+use std::collections::HashMap;
+use std::hash::Hasher;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+use parking_lot::{Mutex, RwLock};
+use siphasher::sip128::{Hasher128, SipHasher13};
+
+use super::record::Records;
+use super::session::{StillInUse, end_sessions};
+use super::slots::SlotBudget;
+use super::{
+    Client, ConnectionSessions, Effects, GoneReason, ServerIdentity, Session, SessionLimits, Within,
+};
+use crate::clock::Timestamp;
+use crate::proto::{
+    BindConnToSessionArgs, BindConnToSessionResok, ChannelDirFromClient, ChannelDirFromServer, ClientId,
+    NFS4ERR_BADSESSION, NFS4ERR_CLIENTID_BUSY, NFS4ERR_COMPLETE_ALREADY, NFS4ERR_CONN_NOT_BOUND_TO_SESSION,
+    NFS4ERR_DELAY, NFS4ERR_INVAL, NFS4ERR_STALE_CLIENTID, SessionId, Status,
+};
+
+/// Clients and their sessions.
+///
+/// Lock order: `records`, then a shard of `sessions`, then the slots of sessions.
+#[derive(Debug)]
+pub struct SessionCore {
+    pub(super) limits: SessionLimits,
+    pub(super) lease: Duration,
+    pub(super) identity: ServerIdentity,
+    pub(super) ids: Ids,
+    pub(super) budget: Arc<SlotBudget>,
+    pub(super) records: Mutex<Records>,
+    pub(super) sessions: SessionTable,
+}
+
+impl SessionCore {
+    /// No clients yet. `seed` is to be random: who knows it can guess session IDs.
+    pub fn new(identity: ServerIdentity, limits: SessionLimits, lease: Duration, seed: [u8; 16]) -> Self {
+        Self {
+            lease,
+            ids: Ids::new(identity.boot_epoch, seed),
+            identity,
+            budget: Arc::new(SlotBudget::new(limits.slots_total)),
+            records: Mutex::default(),
+            sessions: SessionTable::default(),
+            limits,
+        }
+    }
+
+    /// Answers DESTROY_SESSION (RFC 8881 section 18.37).
+    ///
+    /// NFS4ERR_DELAY while other requests of the session are running: when it is answered, they are over.
+    pub fn destroy_session(
+        &self,
+        id: SessionId,
+        connection: &ConnectionSessions,
+        within: Within<'_>,
+    ) -> Result<(), Status> {
+        let mut records = self.records.lock();
+        let session = self.sessions.find(&id).ok_or(NFS4ERR_BADSESSION)?;
+        if !connection.is_associated(&id) {
+            return Err(NFS4ERR_CONN_NOT_BOUND_TO_SESSION);
+        }
+        end_sessions(std::slice::from_ref(&session), within).map_err(|StillInUse| NFS4ERR_DELAY)?;
+        if let Some(record) = records.get_mut(session.client().id()) {
+            record.sessions.retain(|other| other.id() != id);
+        }
+        self.sessions.remove(&id);
+        Ok(())
+    }
+
+    /// Answers BIND_CONN_TO_SESSION (RFC 8881 section 18.34).
+    ///
+    /// There are no backchannels: a client that can do with the fore channel alone gets that, any other NFS4ERR_INVAL.
+    pub fn bind_conn_to_session(
+        &self,
+        args: &BindConnToSessionArgs,
+        connection: &ConnectionSessions,
+    ) -> Result<BindConnToSessionResok, Status> {
+        let session = self.sessions.find(&args.sessionid).ok_or(NFS4ERR_BADSESSION)?;
+        match args.dir {
+            ChannelDirFromClient::Fore | ChannelDirFromClient::ForeOrBoth => {}
+            ChannelDirFromClient::Back | ChannelDirFromClient::BackOrBoth => return Err(NFS4ERR_INVAL),
+        }
+        connection.associate(&session);
+        Ok(BindConnToSessionResok {
+            sessionid: args.sessionid,
+            dir: ChannelDirFromServer::Fore,
+            use_conn_in_rdma_mode: false,
+        })
+    }
+
+    /// Answers DESTROY_CLIENTID (RFC 8881 section 18.50). `has_state` is called with the table of clients locked.
+    pub fn destroy_clientid(
+        &self,
+        now: Timestamp,
+        id: ClientId,
+        within: Within<'_>,
+        has_state: &dyn Fn(ClientId) -> bool,
+    ) -> Result<Effects, Status> {
+        let mut records = self.records.lock();
+        let record = records.get(id).ok_or(NFS4ERR_STALE_CLIENTID)?;
+        if matches!(within, Within::Session(own) if own.client().id() == id) {
+            return Err(NFS4ERR_CLIENTID_BUSY);
+        }
+        let is_holding = !record.sessions.is_empty() || has_state(id);
+        if is_holding && !record.is_expired(now, self.lease) {
+            return Err(NFS4ERR_CLIENTID_BUSY);
+        }
+        let mut effects = Effects::default();
+        let ended = records
+            .remove_with_sessions(id, GoneReason::Destroyed, within, &mut effects)
+            .map_err(|StillInUse| NFS4ERR_CLIENTID_BUSY)?;
+        self.forget_sessions(&ended);
+        Ok(effects)
+    }
+
+    /// Answers a global RECLAIM_COMPLETE (RFC 8881 section 18.51).
+    pub fn reclaim_complete(&self, client: &Client) -> Result<(), Status> {
+        if client.complete_reclaim() { Ok(()) } else { Err(NFS4ERR_COMPLETE_ALREADY) }
+    }
+
+    /// Lets go clients whose lease ran out, and records that nobody confirmed. A client with a request still running is
+    /// alive.
+    pub fn expire_clients(&self, now: Timestamp) -> Effects {
+        let mut effects = Effects::default();
+        let mut records = self.records.lock();
+        let is_due = |record: &&super::record::Record| {
+            record.is_expired(now, self.lease) || record.is_forgotten(now, self.lease)
+        };
+        let due: Vec<_> = records.iter().filter(is_due).map(|record| record.client.clone()).collect();
+        for client in due {
+            match records.remove_with_sessions(
+                client.id(),
+                GoneReason::Expired,
+                Within::Nothing,
+                &mut effects,
+            ) {
+                Ok(ended) => self.forget_sessions(&ended),
+                Err(StillInUse) => client.renew(now),
+            }
+        }
+        effects
+    }
+
+    pub(super) fn forget_sessions(&self, ended: &[Arc<Session>]) {
+        for session in ended {
+            self.sessions.remove(&session.id());
+        }
+    }
+
+    /// Asserts the invariants S1 to S8.
+    ///
+    /// # Panics
+    /// When one does not hold.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn check_invariants(&self) {
+        let records = self.records.lock();
+        let mut listed = 0;
+        let mut granted = 0;
+        for (owner, of_owner) in records.owners() {
+            let ids = [(of_owner.confirmed, true), (of_owner.unconfirmed, false)];
+            assert!(ids.iter().any(|(id, _)| id.is_some()), "S1: an owner without records");
+            for (id, is_confirmed) in ids.iter().filter_map(|(id, is)| id.map(|id| (id, *is))) {
+                let record = records.get(id);
+                let fits = |record: &super::record::Record| {
+                    record.is_confirmed() == is_confirmed && record.client.owner().0 == *owner
+                };
+                assert!(record.is_some_and(fits), "S1: {id:?} does not fit its owner's entry");
+                listed += 1;
+            }
+        }
+        assert_eq!(listed, records.len(), "S1: a record that its owner does not know");
+        let mut sessions = 0;
+        for record in records.iter() {
+            assert!(
+                record.is_confirmed() || record.sessions.is_empty(),
+                "S2: an unconfirmed client has sessions"
+            );
+            assert!(record.sessions.len() <= self.limits.sessions_per_client, "S2: too many sessions");
+            for session in &record.sessions {
+                assert!(Arc::ptr_eq(session.client(), &record.client), "S3: a session of another client");
+                assert!(!session.has_ended(), "S3: a session that has ended is listed");
+                let found = self.sessions.find(&session.id());
+                assert!(
+                    found.is_some_and(|found| Arc::ptr_eq(&found, session)),
+                    "S3: a session nobody finds"
+                );
+                session.slots().check();
+                granted += session.slots().accepted();
+                sessions += 1;
+            }
+        }
+        assert_eq!(sessions, self.sessions.len(), "S3: a session that its client does not know");
+        assert!(
+            granted <= self.budget.in_use(),
+            "S8: {granted} slots granted, {} counted",
+            self.budget.in_use()
+        );
+    }
+}
+
+/// Where client and session IDs come from.
+#[derive(Debug)]
+pub(super) struct Ids {
+    boot_epoch: u32,
+    key: SipHasher13,
+    clients: AtomicU32,
+    sessions: AtomicU32,
+}
+
+impl Ids {
+    fn new(boot_epoch: u32, seed: [u8; 16]) -> Self {
+        let key = SipHasher13::new_with_key(&seed);
+        Self { boot_epoch, key, clients: AtomicU32::new(1), sessions: AtomicU32::new(1) }
+    }
+
+    /// The boot epoch and a count: an ID of another start is not known to this one.
+    pub(super) fn next_clientid(&self) -> ClientId {
+        let count = self.clients.fetch_add(1, Ordering::Relaxed);
+        ClientId(u64::from(self.boot_epoch) << 32 | u64::from(count))
+    }
+
+    /// A count, which makes it unique, and 96 bits of its keyed hash, which nobody can guess.
+    pub(super) fn next_sessionid(&self) -> SessionId {
+        let count = self.sessions.fetch_add(1, Ordering::Relaxed);
+        let mut hasher = self.key;
+        hasher.write_u32(self.boot_epoch);
+        hasher.write_u32(count);
+        let mut id = hasher.finish128().as_bytes();
+        if let Some(head) = id.first_chunk_mut() {
+            *head = count.to_be_bytes();
+        }
+        SessionId(id)
+    }
+}
+
+const SHARDS: usize = 64;
+
+/// Sessions by ID, in shards: no two requests of different sessions are likely to meet in one.
+#[derive(Debug)]
+pub(super) struct SessionTable {
+    shards: [RwLock<HashMap<SessionId, Arc<Session>, RandomState>>; SHARDS],
+}
+
+impl Default for SessionTable {
+    fn default() -> Self {
+        Self { shards: std::array::from_fn(|_| RwLock::default()) }
+    }
+}
+
+impl SessionTable {
+    fn shard(&self, id: &SessionId) -> &RwLock<HashMap<SessionId, Arc<Session>, RandomState>> {
+        let [.., last] = id.0;
+        #[allow(clippy::indexing_slicing)] // below the length by the remainder
+        &self.shards[usize::from(last) % SHARDS]
+    }
+
+    pub(super) fn find(&self, id: &SessionId) -> Option<Arc<Session>> {
+        self.shard(id).read().get(id).cloned()
+    }
+
+    pub(super) fn insert(&self, session: Arc<Session>) {
+        self.shard(&session.id()).write().insert(session.id(), session);
+    }
+
+    pub(super) fn remove(&self, id: &SessionId) {
+        let removed = self.shard(id).write().remove(id);
+        drop(removed);
+    }
+
+    #[cfg(any(test, feature = "testing"))]
+    fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.read().len()).sum()
+    }
+}

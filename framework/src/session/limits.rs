@@ -1,0 +1,43 @@
+use std::time::Duration;
+
+/// Limits of clients and sessions.
+#[derive(Debug, Clone)]
+pub struct SessionLimits {
+    /// Client records, confirmed or not; one more is NFS4ERR_DELAY.
+    pub clients: usize,
+    /// Sessions of one client; one more is NFS4ERR_NOSPC.
+    pub sessions_per_client: usize,
+    /// Slots of all sessions together. A new session gets one even when they are used up.
+    pub slots_total: u32,
+    /// Slots that a session can grow to.
+    pub slots_per_session: u32,
+    /// Slots that a session begins with, if the client asks for as many.
+    pub slots_initial: u32,
+    /// How long a session's use of its slots is watched before its target follows it down.
+    pub slot_window: Duration,
+    /// Ceiling of ca_maxrequestsize, in bytes.
+    pub max_request_size: u32,
+    /// Ceiling of ca_maxresponsesize, in bytes.
+    pub max_response_size: u32,
+    /// Ceiling of ca_maxresponsesize_cached, in bytes: what a slot may hold.
+    pub max_response_size_cached: u32,
+    /// Ceiling of ca_maxoperations.
+    pub max_operations: u32,
+}
+
+impl Default for SessionLimits {
+    fn default() -> Self {
+        Self {
+            clients: 65_536,
+            sessions_per_client: 64,
+            slots_total: 65_536,
+            slots_per_session: 256,
+            slots_initial: 64,
+            slot_window: Duration::from_secs(10),
+            max_request_size: (1 << 20) + (16 << 10),
+            max_response_size: (1 << 20) + (16 << 10),
+            max_response_size_cached: 16 << 10,
+            max_operations: 128,
+        }
+    }
+}

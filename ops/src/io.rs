@@ -1,0 +1,122 @@
+//! What the operations on file data have in common: the stateid, the count of a read, and the statuses of failures.
+
+use dittofs_framework::compound::CompoundContext;
+use dittofs_framework::fs::{Authority, FsError, Stability};
+use dittofs_framework::op::OpDescriptor;
+use dittofs_framework::proto::{
+    Minor, NFS4ERR_ACCESS, NFS4ERR_INVAL, NFS4ERR_LOCKED, NFS4ERR_PERM, NFS4ERR_SERVERFAULT,
+    NFS4ERR_WRONG_TYPE, Stateid, Status,
+};
+use dittofs_framework::state::{FileKey, Io};
+use dittofs_framework::xdr_enum;
+
+xdr_enum! {
+    /// stable_how4: how durable written data is.
+    pub enum StableHow4 {
+        /// UNSTABLE4: by the next COMMIT.
+        Unstable = 0,
+        /// DATA_SYNC4: the data, and the metadata that is needed to find it.
+        DataSync = 1,
+        /// FILE_SYNC4: data and metadata.
+        FileSync = 2,
+    }
+}
+
+impl From<StableHow4> for Stability {
+    fn from(stable: StableHow4) -> Self {
+        match stable {
+            StableHow4::Unstable => Self::Unstable,
+            StableHow4::DataSync => Self::DataSync,
+            StableHow4::FileSync => Self::FileSync,
+        }
+    }
+}
+
+impl From<Stability> for StableHow4 {
+    fn from(stability: Stability) -> Self {
+        match stability {
+            Stability::Unstable => Self::Unstable,
+            Stability::DataSync => Self::DataSync,
+            Stability::FileSync => Self::FileSync,
+        }
+    }
+}
+
+/// Whether a stateid allows I/O on the current filehandle's file, and on what authority (RFC 8881 section 8.2.5).
+pub(crate) fn check_stateid(
+    cx: &CompoundContext<'_>,
+    row: &OpDescriptor,
+    stateid: Stateid,
+    io: Io,
+) -> Result<Authority, Status> {
+    let stateid = cx.stateid(stateid)?;
+    let file = FileKey::from(cx.current()?);
+    let checked = cx.service().state().check_io(&cx.request, &stateid, &file, io);
+    checked.map_err(|status| allowed(row, status))
+}
+
+/// Like [`check_stateid`], for a stateid that goes with the saved filehandle: the source of COPY and CLONE.
+pub(crate) fn check_source_stateid(
+    cx: &CompoundContext<'_>,
+    row: &OpDescriptor,
+    stateid: Stateid,
+) -> Result<Authority, Status> {
+    let stateid = cx.saved_stateid(stateid)?;
+    let file = FileKey::from(cx.saved()?);
+    let checked = cx.service().state().check_io(&cx.request, &stateid, &file, Io::Read);
+    checked.map_err(|status| allowed(row, status))
+}
+
+/// What a failure of the file system is in READ and its like.
+///
+/// A directory is NFS4ERR_ISDIR, a symbolic link NFS4ERR_SYMLINK, whatever else is no regular file NFS4ERR_WRONG_TYPE (RFC 8881
+/// section 18.22.3). In minor version 0 all but a directory is NFS4ERR_INVAL (RFC 7530 section 16.23.4).
+pub(crate) fn data_error(cx: &CompoundContext<'_>, row: &OpDescriptor, error: FsError) -> Status {
+    match error {
+        FsError::Symlink | FsError::WrongType if cx.minor() == Minor::V0 => NFS4ERR_INVAL,
+        _ => allowed(row, error.into()),
+    }
+}
+
+/// What a failure is in the operations for which whatever is no regular file "MUST fail and return NFS4ERR_WRONG_TYPE" (RFC 7862
+/// sections 15.1.3, 15.2.3, 15.4.3 and 15.13.3).
+pub(crate) fn regular_file_error(row: &OpDescriptor, error: FsError) -> Status {
+    match error {
+        FsError::IsDir | FsError::Symlink => NFS4ERR_WRONG_TYPE,
+        _ => allowed(row, error.into()),
+    }
+}
+
+/// The status itself if the row has it; otherwise the nearest that it has.
+///
+/// NFS4ERR_PERM and NFS4ERR_ACCESS stand for each other. A share reservation that a special stateid meets is NFS4ERR_LOCKED, which
+/// RFC 7862 section 11.2 does not give to ALLOCATE, DEALLOCATE, CLONE and IO_ADVISE: there it is a refusal of access.
+pub(crate) fn allowed(row: &OpDescriptor, status: Status) -> Status {
+    let nearest = match status {
+        NFS4ERR_PERM | NFS4ERR_LOCKED => NFS4ERR_ACCESS,
+        NFS4ERR_ACCESS => NFS4ERR_PERM,
+        _ => NFS4ERR_SERVERFAULT,
+    };
+    if row.allows(status) {
+        status
+    } else if row.allows(nearest) {
+        nearest
+    } else {
+        NFS4ERR_SERVERFAULT
+    }
+}
+
+/// How many bytes a read from `offset` may return in a body that has `overhead` bytes besides the data and its padding.
+///
+/// A read that the server, the session or the reply has no room for is shortened, which RFC 8881 section 18.22.3 allows at any
+/// time, rather than refused with NFS4ERR_REP_TOO_BIG (section 2.10.6.4), which would leave the client to guess what fits. A room
+/// in which not one byte fits is no reason for an empty answer, which the client would repeat for ever: then four are
+/// read, and the reply is refused as too big.
+pub(crate) fn read_count(cx: &CompoundContext<'_>, offset: u64, count: u32, overhead: usize) -> u32 {
+    const XDR_UNIT: usize = 4;
+    let room = cx.reply_room().saturating_sub(overhead);
+    let room = (room - room % XDR_UNIT).max(XDR_UNIT);
+    let room = u32::try_from(room).unwrap_or(u32::MAX);
+    let to_end = u32::try_from(u64::MAX - offset).unwrap_or(u32::MAX);
+    count.min(cx.service().limits().max_io).min(room).min(to_end)
+}
