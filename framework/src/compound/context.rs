@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
-use super::pending::{Admitted, Session, Timestamp};
 use super::{Nfs4Service, Position};
 use crate::attr::AttrServer;
+use crate::clock::Timestamp;
 use crate::export::{Export, ExportNode, exclusive_create_attributes};
 use crate::fs::RequestContext;
 use crate::op::OpFlags;
@@ -11,6 +11,7 @@ use crate::proto::{
     NFS4ERR_REP_TOO_BIG, NFS4ERR_REP_TOO_BIG_TO_CACHE, NFS4ERR_STALE, Stateid, Status,
 };
 use crate::rpc::{Connection, Principal};
+use crate::session::{Client, ConnectionSessions, Session, SlotGuard, Within};
 
 /// What an operation sees of its compound and of the server.
 pub struct CompoundContext<'a> {
@@ -22,13 +23,15 @@ pub struct CompoundContext<'a> {
     pub(super) now: Timestamp,
     pub(super) record_len: u32,
     pub(super) at: Position,
-    /// The arguments of the whole compound, for the digest that tells a retry from another request.
+    /// The arguments of the whole compound.
     pub(super) compound_args: &'a [u8],
+    /// Where those of the running operation begin.
+    pub(super) args_at: usize,
     /// The row of the running operation.
     pub(super) flags: OpFlags,
     /// Bytes of the reply before the body of the running operation's answer, RPC header included.
     pub(super) reply_used: usize,
-    pub(super) session: Option<Admitted>,
+    pub(super) slot: Option<SlotGuard>,
     pub(super) handles: Handles,
 }
 
@@ -88,20 +91,35 @@ impl<'a> CompoundContext<'a> {
         self.at
     }
 
-    /// The arguments of the whole compound, undecoded.
-    pub fn compound_args(&self) -> &[u8] {
-        self.compound_args
+    /// The compound from the arguments of the running operation on, undecoded.
+    pub fn undecoded(&self) -> &'a [u8] {
+        self.compound_args.get(self.args_at..).unwrap_or_default()
     }
 
-    /// Binds the compound to the session and slot that SEQUENCE was admitted to.
-    pub fn bind_session(&mut self, admitted: Admitted) {
-        self.request.client = Some(admitted.client.id());
-        self.session = Some(admitted);
+    /// Binds the compound to the slot that SEQUENCE was admitted to, and so to a session and a client.
+    pub fn bind_slot(&mut self, slot: SlotGuard) {
+        self.request.client = Some(slot.session().client().id());
+        self.slot = Some(slot);
     }
 
     /// The session that the compound runs in, if SEQUENCE stands first.
     pub fn session(&self) -> Option<&Arc<Session>> {
-        self.session.as_ref().map(|admitted| &admitted.session)
+        self.slot.as_ref().map(SlotGuard::session)
+    }
+
+    /// The same, as operations on sessions and clients want to know it.
+    pub fn within(&self) -> Within<'_> {
+        self.session().map_or(Within::Nothing, Within::Session)
+    }
+
+    /// The sessions that the connection is associated with.
+    pub fn connection_sessions(&self) -> Arc<ConnectionSessions> {
+        self.connection.attachment_or_default()
+    }
+
+    /// The client that the compound runs for, as the sessions know it.
+    pub fn client(&self) -> Result<&Arc<Client>, Status> {
+        self.session().map(|session| session.client()).ok_or(NFS4ERR_OP_NOT_IN_SESSION)
     }
 
     /// The client that the compound runs for.
@@ -214,6 +232,11 @@ impl<'a> CompoundContext<'a> {
         }
     }
 
+    /// Bytes of the RPC reply before the body of the running operation's answer.
+    pub fn reply_used(&self) -> usize {
+        self.reply_used
+    }
+
     /// Bytes that the body of the operation's answer may have. What can answer with less (READDIR) asks here; what must not
     /// run without room has [`OpFlags::MODIFIES`] and a bound in its row.
     pub fn reply_room(&self) -> usize {
@@ -222,15 +245,15 @@ impl<'a> CompoundContext<'a> {
 
     /// How long the reply may get, and what is answered when an operation makes it longer.
     pub(super) fn reply_limit(&self) -> ReplyLimit {
-        let Some(admitted) = &self.session else {
+        let Some(slot) = &self.slot else {
             return ReplyLimit { bytes: usize::MAX, status: NFS4ERR_REP_TOO_BIG };
         };
-        let channel = admitted.session.fore_channel();
+        let channel = slot.session().fore_channel();
         let most = ReplyLimit { bytes: to_usize(channel.max_response_size), status: NFS4ERR_REP_TOO_BIG };
         let cached = ReplyLimit {
             bytes: to_usize(channel.max_response_size_cached),
             status: NFS4ERR_REP_TOO_BIG_TO_CACHE,
         };
-        if admitted.slot.cache_this() && cached.bytes < most.bytes { cached } else { most }
+        if slot.cache_this() && cached.bytes < most.bytes { cached } else { most }
     }
 }

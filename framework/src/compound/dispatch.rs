@@ -1,7 +1,6 @@
 use bytes::Bytes;
 
 use super::context::{CompoundContext, Handles};
-use super::pending::{CachedReply, Timestamp};
 use super::{HandlesSet, Nfs4Service, Position, admit};
 use crate::fs::RequestContext;
 use crate::op::{DynOperation, OpDescriptor, OpError, OpFlags};
@@ -75,13 +74,14 @@ pub(super) async fn run_compound(
         connection: &call.connection,
         principal: call.principal,
         request: RequestContext { credentials, client: None, minor },
-        now: Timestamp(0),
+        now: service.clock.now(),
         record_len: call.record_len,
         at: Position { index: 0, count: header.count },
         compound_args: &args,
+        args_at: 0,
         flags: OpFlags::empty(),
         reply_used: 0,
-        session: None,
+        slot: None,
         handles: Handles::default(),
     };
     match run_operations(&mut cx, &mut r, &mut w).await {
@@ -92,14 +92,8 @@ pub(super) async fn run_compound(
             return (RpcReply::Success, w);
         }
     }
-    if let Some(admitted) = cx.session.take() {
-        let slot = admitted.slot;
-        let reply = if slot.cache_this() || header.count == 1 {
-            CachedReply::Whole(w.rope_since(results.start))
-        } else {
-            CachedReply::Uncached
-        };
-        slot.finish(reply);
+    if let Some(slot) = cx.slot.take() {
+        slot.finish(&w, results.start);
     }
     (RpcReply::Success, w)
 }
@@ -175,6 +169,7 @@ async fn run_admitted(
     w.u32(NFS4_OK.code());
     cx.flags = row.flags;
     cx.reply_used = w.len();
+    cx.args_at = r.position();
     let outcome = op.run(cx, r, w).await;
     let limit = cx.reply_limit();
     if outcome.is_ok() && w.len() > limit.bytes {

@@ -3,7 +3,6 @@
 mod admission;
 mod context;
 mod dispatch;
-mod pending;
 mod program;
 mod service;
 

@@ -2,9 +2,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::attr::{IdMapper, NumericIds};
+use crate::clock::{Clock, SystemClock};
 use crate::export::{FilehandleKey, Filehandles, Namespace};
 use crate::proto::Minor;
 use crate::registry::{OpTable, Registry, RegistryError};
+use crate::session::{Effects, ServerIdentity, SessionCore, SessionLimits};
 use crate::state::{StateLimits, StateTable};
 
 /// Every limit of the NFSv4 service. Those of connections are in [`ServerLimits`](crate::server::ServerLimits).
@@ -12,13 +14,15 @@ use crate::state::{StateLimits, StateTable};
 pub struct Limits {
     /// Most bytes of one READ or WRITE.
     pub max_io: u32,
+    /// Clients and sessions.
+    pub sessions: SessionLimits,
     /// Opens and locks.
     pub state: StateLimits,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_io: 1 << 20, state: StateLimits::default() }
+        Self { max_io: 1 << 20, sessions: SessionLimits::default(), state: StateLimits::default() }
     }
 }
 
@@ -42,6 +46,8 @@ pub struct Nfs4Service {
     pub(crate) ids: Arc<dyn IdMapper>,
     pub(crate) limits: Limits,
     pub(crate) lease: Duration,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) sessions: SessionCore,
     pub(crate) state: StateTable,
 }
 
@@ -54,6 +60,8 @@ impl Nfs4Service {
             minors: vec![Minor::V1, Minor::V2],
             key: None,
             ids: Arc::new(NumericIds),
+            identity: None,
+            clock: Arc::new(SystemClock::default()),
             limits: Limits::default(),
             lease: Duration::from_secs(90),
         }
@@ -84,6 +92,25 @@ impl Nfs4Service {
         &self.limits
     }
 
+    /// Clients and their sessions.
+    pub fn sessions(&self) -> &SessionCore {
+        &self.sessions
+    }
+
+    /// Does what a change of clients or sessions left to do.
+    pub fn settle(&self, effects: Effects) {
+        for gone in effects.clients_gone {
+            tracing::info!(clientid = gone.clientid.0, reason = ?gone.reason, "client is gone");
+            self.state.drop_client(gone.clientid).run();
+        }
+    }
+
+    /// Lets go what clients left behind whose lease ran out. To be called now and then: a fraction of the lease is a good
+    /// interval.
+    pub fn reap(&self) {
+        self.settle(self.sessions.expire_clients(self.clock.now()));
+    }
+
     /// The opens and locks of all clients.
     pub fn state(&self) -> &StateTable {
         &self.state
@@ -107,6 +134,8 @@ pub struct Nfs4ServiceBuilder {
     minors: Vec<Minor>,
     key: Option<FilehandleKey>,
     ids: Arc<dyn IdMapper>,
+    identity: Option<ServerIdentity>,
+    clock: Arc<dyn Clock>,
     limits: Limits,
     lease: Duration,
 }
@@ -136,6 +165,18 @@ impl Nfs4ServiceBuilder {
         self
     }
 
+    /// Who the server is to its clients; by default nobody who was known before.
+    pub fn identity(mut self, identity: ServerIdentity) -> Self {
+        self.identity = Some(identity);
+        self
+    }
+
+    /// The clock of leases; by default the system's.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
     /// The limits.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -154,16 +195,29 @@ impl Nfs4ServiceBuilder {
             Some(key) => key,
             None => FilehandleKey::random()?,
         };
+        let identity = match self.identity {
+            Some(identity) => identity,
+            None => ServerIdentity::new(&random()?, getrandom::u32()?),
+        };
+        let epoch = identity.boot_epoch;
         Ok(Nfs4Service {
             ops: self.registry.build()?,
             minors: self.minors,
             namespace: self.namespace,
             filehandles: Filehandles::new(key),
             ids: self.ids,
+            clock: self.clock,
+            sessions: SessionCore::new(identity, self.limits.sessions.clone(), self.lease, random()?),
             // Stateids of an earlier instance of the server are of another epoch.
-            state: StateTable::new(getrandom::u32()?, self.limits.state.clone()),
+            state: StateTable::new(epoch, self.limits.state.clone()),
             limits: self.limits,
             lease: self.lease,
         })
     }
+}
+
+fn random() -> Result<[u8; 16], getrandom::Error> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes)
 }

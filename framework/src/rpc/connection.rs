@@ -42,6 +42,19 @@ impl Connection {
         attachment.and_then(|any| any.downcast().ok())
     }
 
+    /// The attachment of this type; an empty one is made if there is none or another.
+    pub fn attachment_or_default<T: Any + Send + Sync + Default>(&self) -> Arc<T> {
+        let mut attachment = self.attachment.lock();
+        if let Some(Ok(found)) = attachment.clone().map(Arc::downcast) {
+            return found;
+        }
+        let made = Arc::new(T::default());
+        let previous = attachment.replace(made.clone());
+        drop(attachment);
+        drop(previous);
+        made
+    }
+
     /// Keeps `attachment` with the connection, in place of what was there.
     pub fn attach<T: Any + Send + Sync>(&self, attachment: Arc<T>) {
         let previous = self.attachment.lock().replace(attachment);
