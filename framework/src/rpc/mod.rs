@@ -1,7 +1,7 @@
 //! ONC RPC version 2 (RFC 5531) over TCP, the server's side: record marking, messages, authentication, programs.
 //!
 //! A program (NFSv4, and later NFSv3 or MOUNT beside it) implements [`RpcProgram`]; who calls is found out by an
-//! [`Authenticator`]; the server joins them with the network.
+//! [`Authenticator`]; [`Server`](crate::server::Server) joins them with the network.
 
 mod auth;
 mod connection;

@@ -19,6 +19,44 @@ async fn a_waiting_request_does_not_hold_up_the_next() {
     assert_eq!(client.receive(slow).await.unwrap(), 1_u32.to_be_bytes().as_slice());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_clients_with_waiting_and_ready_requests_get_every_reply() {
+    let limits =
+        ServerLimits { max_in_flight: 5, max_batch: 7, max_unsent: 30_000, ..ServerLimits::default() };
+    let server = start(limits).await;
+    let clients: Vec<_> = (0..8_u64)
+        .map(|seed| {
+            let addr = server.addr;
+            tokio::spawn(async move {
+                let mut client = RpcClient::connect(addr).await.unwrap();
+                let mut sent = Vec::new();
+                for (xid, choice) in (0..).zip(noise(seed, 300)) {
+                    let procedure = if choice % 3 == 0 { procedure::GATED } else { procedure::ECHO };
+                    let args = noise(seed, usize::from(choice) * 4);
+                    let bytes = fragments(
+                        &encode_call(xid, target(procedure), &cred(), &args),
+                        1 + usize::from(choice) * 3,
+                    );
+                    client.write_raw(&bytes).await.unwrap();
+                    sent.push((xid, args));
+                    if sent.len() == 20 {
+                        for (xid, args) in sent.drain(..) {
+                            assert_eq!(client.receive(xid).await.unwrap(), args);
+                        }
+                    }
+                }
+            })
+        })
+        .collect();
+    while !clients.iter().all(JoinHandle::is_finished) {
+        server.program.gate.add_permits(1);
+        tokio::task::yield_now().await;
+    }
+    for client in clients {
+        client.await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_waiting_request_runs_to_its_end_without_its_connection() {
     let mut wired = wire(ServerLimits::default());
