@@ -15,7 +15,7 @@ pub struct ConnectionId(pub u64);
 pub struct Connection {
     id: ConnectionId,
     peer: SocketAddr,
-    /// What the program keeps with the connection; held for the length of a clone.
+    /// What the program keeps with the connection; held for the length of a clone of the `Arc`.
     attachment: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
 }
 
@@ -35,14 +35,7 @@ impl Connection {
         self.peer
     }
 
-    /// What [`attach`](Self::attach) put here last, if it is a `T`: a cache for what the next request on this
-    /// connection most likely needs again, such as its session.
-    pub fn attachment<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
-        let attachment = self.attachment.lock().clone();
-        attachment.and_then(|any| any.downcast().ok())
-    }
-
-    /// The attachment of this type; an empty one is made if there is none or another.
+    /// What the program keeps with the connection: an empty one is made if there is none, or one of another type.
     pub fn attachment_or_default<T: Any + Send + Sync + Default>(&self) -> Arc<T> {
         let mut attachment = self.attachment.lock();
         if let Some(Ok(found)) = attachment.clone().map(Arc::downcast) {
@@ -53,12 +46,6 @@ impl Connection {
         drop(attachment);
         drop(previous);
         made
-    }
-
-    /// Keeps `attachment` with the connection, in place of what was there.
-    pub fn attach<T: Any + Send + Sync>(&self, attachment: Arc<T>) {
-        let previous = self.attachment.lock().replace(attachment);
-        drop(previous);
     }
 }
 

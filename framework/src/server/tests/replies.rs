@@ -214,10 +214,10 @@ async fn an_authenticator_decides_and_its_panic_is_a_failed_request() {
 #[test]
 fn an_attachment_stays_with_its_connection() {
     let connection = Connection::new(ConnectionId(1), SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
-    assert_eq!(connection.attachment::<u32>(), None);
-    connection.attach(Arc::new(5_u32));
-    assert_eq!(connection.attachment::<u64>(), None);
-    assert_eq!(connection.attachment::<u32>().as_deref(), Some(&5));
-    connection.attach(Arc::new(6_u32));
-    assert_eq!(connection.attachment::<u32>().as_deref(), Some(&6));
+    let kept: Arc<parking_lot::Mutex<Vec<u32>>> = connection.attachment_or_default();
+    kept.lock().push(5);
+    assert_eq!(*connection.attachment_or_default::<parking_lot::Mutex<Vec<u32>>>().lock(), [5]);
+    // One of another type takes its place.
+    assert_eq!(*connection.attachment_or_default::<u64>(), 0);
+    assert!(connection.attachment_or_default::<parking_lot::Mutex<Vec<u32>>>().lock().is_empty());
 }
