@@ -11,6 +11,7 @@ pub mod compound;
 pub mod export;
 pub mod fs;
 pub mod layer;
+pub mod nfs_server;
 pub mod op;
 pub mod proto;
 pub mod registry;
