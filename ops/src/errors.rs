@@ -1050,7 +1050,8 @@ pub const BIND_CONN_TO_SESSION: &[Status] = &[
     NFS4ERR_TOO_MANY_OPS,
 ];
 
-/// What EXCHANGE_ID may answer besides NFS4_OK.
+/// What EXCHANGE_ID may answer besides NFS4_OK. RFC 8881 section 15.2 leaves out NFS4ERR_PERM, which section 18.35.4 asks for
+/// (item 9).
 pub const EXCHANGE_ID: &[Status] = &[
     NFS4ERR_BADCHAR,
     NFS4ERR_BADXDR,
@@ -1063,6 +1064,7 @@ pub const EXCHANGE_ID: &[Status] = &[
     NFS4ERR_NOENT,
     NFS4ERR_NOT_ONLY_OP,
     NFS4ERR_NOT_SAME,
+    NFS4ERR_PERM,
     NFS4ERR_REP_TOO_BIG,
     NFS4ERR_REP_TOO_BIG_TO_CACHE,
     NFS4ERR_REQ_TOO_BIG,

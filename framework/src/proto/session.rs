@@ -196,7 +196,7 @@ xdr_union! {
 xdr_struct! {
     /// EXCHANGE_ID4args.
     #[derive(Clone)]
-    pub struct ExchangeIdArgs {
+    pub struct ExchangeId4Args {
         /// Who the client says it is.
         pub client_owner: ClientOwner4,
         /// What it asks.
@@ -211,7 +211,7 @@ xdr_struct! {
 xdr_struct! {
     /// EXCHANGE_ID4resok.
     #[derive(Clone, PartialEq, Eq)]
-    pub struct ExchangeIdResok {
+    pub struct ExchangeId4Resok {
         /// The client ID.
         pub clientid: ClientId,
         /// csa_sequence of the CREATE_SESSION that confirms it.
@@ -232,7 +232,7 @@ xdr_struct! {
 xdr_struct! {
     /// channel_attrs4 (RFC 8881 section 18.36.1): the limits of one direction of a session.
     #[derive(Clone, Copy, PartialEq, Eq)]
-    pub struct ChannelAttrs {
+    pub struct ChannelAttrs4 {
         /// Padding before payloads.
         pub header_pad_size: u32,
         /// Bytes of a request, RPC header included.
@@ -341,7 +341,7 @@ xdr_union! {
 xdr_struct! {
     /// CREATE_SESSION4args.
     #[derive(Clone)]
-    pub struct CreateSessionArgs {
+    pub struct CreateSession4Args {
         /// Whose session.
         pub clientid: ClientId,
         /// Sequence of the client ID's CREATE_SESSION slot.
@@ -349,9 +349,9 @@ xdr_struct! {
         /// What is asked.
         pub flags: CreateSessionFlags,
         /// Limits of requests.
-        pub fore_channel: ChannelAttrs,
+        pub fore_channel: ChannelAttrs4,
         /// Limits of callbacks.
-        pub back_channel: ChannelAttrs,
+        pub back_channel: ChannelAttrs4,
         /// RPC program of callbacks.
         pub cb_program: u32,
         /// Credentials of callbacks.
@@ -362,7 +362,7 @@ xdr_struct! {
 xdr_struct! {
     /// CREATE_SESSION4resok.
     #[derive(Clone, PartialEq, Eq)]
-    pub struct CreateSessionResok {
+    pub struct CreateSession4Resok {
         /// The session.
         pub sessionid: SessionId,
         /// csa_sequence again.
@@ -370,16 +370,16 @@ xdr_struct! {
         /// What is granted.
         pub flags: CreateSessionFlags,
         /// Limits of requests.
-        pub fore_channel: ChannelAttrs,
+        pub fore_channel: ChannelAttrs4,
         /// Limits of callbacks.
-        pub back_channel: ChannelAttrs,
+        pub back_channel: ChannelAttrs4,
     }
 }
 
 xdr_struct! {
     /// SEQUENCE4args.
     #[derive(Clone, Copy)]
-    pub struct SequenceArgs {
+    pub struct Sequence4Args {
         /// The session.
         pub sessionid: SessionId,
         /// The request's number in its slot.
@@ -396,7 +396,7 @@ xdr_struct! {
 xdr_struct! {
     /// SEQUENCE4resok.
     #[derive(Clone, Copy, PartialEq, Eq)]
-    pub struct SequenceResok {
+    pub struct Sequence4Resok {
         /// sa_sessionid again.
         pub sessionid: SessionId,
         /// sa_sequenceid again.
@@ -441,7 +441,7 @@ xdr_enum! {
 xdr_struct! {
     /// BIND_CONN_TO_SESSION4args.
     #[derive(Clone, Copy)]
-    pub struct BindConnToSessionArgs {
+    pub struct BindConnToSession4Args {
         /// The session.
         pub sessionid: SessionId,
         /// The channels.
@@ -454,7 +454,7 @@ xdr_struct! {
 xdr_struct! {
     /// BIND_CONN_TO_SESSION4resok.
     #[derive(Clone, Copy, PartialEq, Eq)]
-    pub struct BindConnToSessionResok {
+    pub struct BindConnToSession4Resok {
         /// The session.
         pub sessionid: SessionId,
         /// The channels that the connection serves now.

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::clock::Timestamp;
 use crate::proto::{
-    BindConnToSessionArgs, BindConnToSessionResok, ChannelDirFromClient, ChannelDirFromServer, ClientId,
+    BindConnToSession4Args, BindConnToSession4Resok, ChannelDirFromClient, ChannelDirFromServer, ClientId,
     NFS4ERR_BADSESSION, NFS4ERR_CLIENTID_BUSY, NFS4ERR_COMPLETE_ALREADY, NFS4ERR_CONN_NOT_BOUND_TO_SESSION,
     NFS4ERR_DELAY, NFS4ERR_INVAL, NFS4ERR_STALE_CLIENTID, SessionId, Status,
 };
@@ -76,16 +76,16 @@ impl SessionCore {
     /// There are no backchannels: a client that can do with the fore channel alone gets that, any other NFS4ERR_INVAL.
     pub fn bind_conn_to_session(
         &self,
-        args: &BindConnToSessionArgs,
+        args: &BindConnToSession4Args,
         connection: &ConnectionSessions,
-    ) -> Result<BindConnToSessionResok, Status> {
+    ) -> Result<BindConnToSession4Resok, Status> {
         let session = self.sessions.find(&args.sessionid).ok_or(NFS4ERR_BADSESSION)?;
         match args.dir {
             ChannelDirFromClient::Fore | ChannelDirFromClient::ForeOrBoth => {}
             ChannelDirFromClient::Back | ChannelDirFromClient::BackOrBoth => return Err(NFS4ERR_INVAL),
         }
         connection.associate(&session);
-        Ok(BindConnToSessionResok {
+        Ok(BindConnToSession4Resok {
             sessionid: args.sessionid,
             dir: ChannelDirFromServer::Fore,
             use_conn_in_rdma_mode: false,

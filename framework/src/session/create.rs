@@ -8,7 +8,7 @@ use super::slots::Slots;
 use super::{ConnectionSessions, Effects, GoneReason, Session, SessionCore, UserId, Within};
 use crate::clock::Timestamp;
 use crate::proto::{
-    CallbackSecParms4, ChannelAttrs, CreateSessionArgs, CreateSessionFlags, CreateSessionResok,
+    CallbackSecParms4, ChannelAttrs4, ClientId, CreateSession4Args, CreateSession4Resok, CreateSessionFlags,
     NFS4ERR_CLID_INUSE, NFS4ERR_DELAY, NFS4ERR_INVAL, NFS4ERR_NOENT, NFS4ERR_NOSPC, NFS4ERR_SEQ_MISORDERED,
     NFS4ERR_STALE_CLIENTID, SessionId, Status,
 };
@@ -18,14 +18,18 @@ impl SessionCore {
     ///
     /// A phase that fails leaves the record as it was, "no changes are made to any client records": the slot of the
     /// client ID as well. So the same csa_sequence can be tried again, and another user cannot use it up.
+    ///
+    /// `on_confirmed` is called when a client becomes one that can have state, before anybody can know its session, and
+    /// with the table of clients locked.
     pub fn create_session(
         &self,
         now: Timestamp,
-        args: &CreateSessionArgs,
+        args: &CreateSession4Args,
         user: UserId,
         connection: &ConnectionSessions,
         within: Within<'_>,
-    ) -> Result<(CreateSessionResok, Effects), Status> {
+        on_confirmed: &dyn Fn(ClientId),
+    ) -> Result<(CreateSession4Resok, Effects), Status> {
         let mut records = self.records.lock();
         // Phase 1: the record.
         let record = records.get(args.clientid).ok_or(NFS4ERR_STALE_CLIENTID)?;
@@ -53,29 +57,32 @@ impl SessionCore {
         let effects = self.supplant_old_incarnation(&mut records, args, within)?;
         let record = records.get_mut(args.clientid).ok_or(NFS4ERR_STALE_CLIENTID)?;
         let slots = Slots::new(args.fore_channel.max_requests, &self.limits, self.budget.clone(), now);
-        let fore_channel = ChannelAttrs { max_requests: slots.accepted(), ..offer.fore_channel };
+        let fore_channel = ChannelAttrs4 { max_requests: slots.accepted(), ..offer.fore_channel };
         let sessionid = self.ids.next_sessionid();
         let session = Arc::new(Session::new(sessionid, record.client.clone(), fore_channel, slots));
-        let reply = CreateSessionResok { sessionid, fore_channel, ..offer };
+        let reply = CreateSession4Resok { sessionid, fore_channel, ..offer };
         record.create_slot.sequence = args.sequence;
         record.create_slot.reply = Ok(reply.clone());
         record.sessions.push(session.clone());
         record.client.renew(now);
-        records.confirm(args.clientid);
+        if !record.is_confirmed() {
+            records.confirm(args.clientid);
+            on_confirmed(args.clientid);
+        }
         connection.associate(&session);
         self.sessions.insert(session);
         Ok((reply, effects))
     }
 
     /// Everything in the arguments that can be wrong; what is granted, but for the session's ID and slots.
-    fn check_arguments(&self, args: &CreateSessionArgs) -> Result<CreateSessionResok, Status> {
+    fn check_arguments(&self, args: &CreateSession4Args) -> Result<CreateSession4Resok, Status> {
         if !CreateSessionFlags::all().contains(args.flags) {
             return Err(NFS4ERR_INVAL);
         }
         let back_channel = negotiate_back(&args.back_channel)?;
         let fore_channel = negotiate_fore(&args.fore_channel, &self.limits)?;
         check_sec_parms(&args.sec_parms)?;
-        Ok(CreateSessionResok {
+        Ok(CreateSession4Resok {
             sessionid: SessionId([0; 16]),
             sequence: args.sequence,
             // No reply cache that outlives the process, no RDMA, and no callbacks: a client that asked for a backchannel
@@ -90,7 +97,7 @@ impl SessionCore {
     fn supplant_old_incarnation(
         &self,
         records: &mut Records,
-        args: &CreateSessionArgs,
+        args: &CreateSession4Args,
         within: Within<'_>,
     ) -> Result<Effects, Status> {
         let mut effects = Effects::default();

@@ -11,7 +11,7 @@ use super::{ConnectionSessions, Session, SessionCore, UserId};
 use crate::clock::Timestamp;
 use crate::proto::{
     NFS4ERR_BAD_HIGH_SLOT, NFS4ERR_BADSESSION, NFS4ERR_BADSLOT, NFS4ERR_REP_TOO_BIG,
-    NFS4ERR_REP_TOO_BIG_TO_CACHE, NFS4ERR_REQ_TOO_BIG, NFS4ERR_TOO_MANY_OPS, SequenceArgs, SequenceResok,
+    NFS4ERR_REP_TOO_BIG_TO_CACHE, NFS4ERR_REQ_TOO_BIG, NFS4ERR_TOO_MANY_OPS, Sequence4Args, Sequence4Resok,
     Status,
 };
 use crate::xdr::Rope;
@@ -58,7 +58,7 @@ pub struct Admitted {
     /// Its slot, and through it session and client.
     pub slot: SlotGuard,
     /// What SEQUENCE answers.
-    pub reply: SequenceResok,
+    pub reply: Sequence4Resok,
 }
 
 /// What becomes of a request that begins with SEQUENCE.
@@ -75,7 +75,7 @@ pub enum Admission {
 
 impl SessionCore {
     /// Admits a request to its slot, recognizes it as a retry, or refuses it.
-    pub fn admit(&self, now: Timestamp, args: &SequenceArgs, request: &SequenceRequest<'_>) -> Admission {
+    pub fn admit(&self, now: Timestamp, args: &Sequence4Args, request: &SequenceRequest<'_>) -> Admission {
         match self.try_admit(now, args, request) {
             Ok(admission) => admission,
             Err(status) => Admission::Refused(status),
@@ -85,7 +85,7 @@ impl SessionCore {
     fn try_admit(
         &self,
         now: Timestamp,
-        args: &SequenceArgs,
+        args: &Sequence4Args,
         request: &SequenceRequest<'_>,
     ) -> Result<Admission, Status> {
         let session = self.find_session(args, request.connection)?;
@@ -116,7 +116,7 @@ impl SessionCore {
         session.client().renew(now);
         let uses = SlotUse { slotid: args.slotid, highest_slotid: args.highest_slotid };
         let grant = slots.steer(now, slot, uses);
-        let reply = SequenceResok {
+        let reply = Sequence4Resok {
             sessionid: args.sessionid,
             sequenceid: args.sequenceid,
             slotid: args.slotid,
@@ -133,7 +133,7 @@ impl SessionCore {
     /// how SP4_NONE wants it (RFC 8881 section 2.10.3.1).
     fn find_session(
         &self,
-        args: &SequenceArgs,
+        args: &Sequence4Args,
         connection: &ConnectionSessions,
     ) -> Result<Arc<Session>, Status> {
         if let Some(session) = connection.find(&args.sessionid) {
@@ -146,7 +146,7 @@ impl SessionCore {
 }
 
 /// The limits of the fore channel that SEQUENCE itself can tell (RFC 8881 section 2.10.6.4).
-fn check_sizes(session: &Session, args: &SequenceArgs, request: &SequenceRequest<'_>) -> Result<(), Status> {
+fn check_sizes(session: &Session, args: &Sequence4Args, request: &SequenceRequest<'_>) -> Result<(), Status> {
     let channel = session.fore_channel();
     let exceeds = |limit: u32| usize::try_from(limit).is_ok_and(|limit| request.reply_len > limit);
     if request.op_count > channel.max_operations {

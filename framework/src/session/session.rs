@@ -2,19 +2,19 @@ use std::sync::Arc;
 
 use super::Client;
 use super::slots::Slots;
-use crate::proto::{ChannelAttrs, SessionId};
+use crate::proto::{ChannelAttrs4, SessionId};
 
 /// A session (RFC 8881 section 2.10).
 #[derive(Debug)]
 pub struct Session {
     id: SessionId,
     client: Arc<Client>,
-    fore: ChannelAttrs,
+    fore: ChannelAttrs4,
     slots: Slots,
 }
 
 impl Session {
-    pub(super) fn new(id: SessionId, client: Arc<Client>, fore: ChannelAttrs, slots: Slots) -> Self {
+    pub(super) fn new(id: SessionId, client: Arc<Client>, fore: ChannelAttrs4, slots: Slots) -> Self {
         Self { id, client, fore, slots }
     }
 
@@ -29,7 +29,7 @@ impl Session {
     }
 
     /// The limits of requests and replies that were negotiated. How many requests there may be at a time has moved since.
-    pub fn fore_channel(&self) -> &ChannelAttrs {
+    pub fn fore_channel(&self) -> &ChannelAttrs4 {
         &self.fore
     }
 

@@ -1,0 +1,46 @@
+//! CREATE_SESSION: RFC 8881 section 18.36.
+
+use dittofs_framework::compound::CompoundContext;
+use dittofs_framework::op::{Minors, OpDescriptor, OpFlags, OpResult, Operation};
+use dittofs_framework::proto::{CreateSession4Args, CreateSession4Resok, OP_CREATE_SESSION};
+use dittofs_framework::register_operation;
+use dittofs_framework::session::UserId;
+
+use crate::errors;
+
+/// The operation.
+pub struct CreateSession;
+
+impl Operation for CreateSession {
+    const DESCRIPTOR: OpDescriptor = OpDescriptor {
+        minors: Minors::SINCE_V4_1,
+        flags: OpFlags::WITHOUT_SEQUENCE.union(OpFlags::NO_CURRENT_FH).union(OpFlags::MODIFIES),
+        max_reply: 24 + 2 * 32,
+        ..OpDescriptor::new(OP_CREATE_SESSION, errors::CREATE_SESSION)
+    };
+    type Args = CreateSession4Args;
+    type Res = CreateSession4Resok;
+
+    async fn call(
+        &self,
+        cx: &mut CompoundContext<'_>,
+        args: CreateSession4Args,
+    ) -> OpResult<CreateSession4Resok> {
+        let service = cx.service();
+        let user = UserId::from(cx.principal());
+        let connection = cx.connection_sessions();
+        let on_confirmed = |client| service.state().add_client(client);
+        let (reply, effects) = service.sessions().create_session(
+            cx.now(),
+            &args,
+            user,
+            &connection,
+            cx.within(),
+            &on_confirmed,
+        )?;
+        service.settle(effects);
+        Ok(reply)
+    }
+}
+
+register_operation!(CreateSession);
