@@ -32,6 +32,8 @@ mod sharded;
 mod share;
 mod stateid;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use effects::Effects;
 pub use ids::FileKey;
