@@ -1749,6 +1749,8 @@ pub const READ_PLUS: &[Status] = &[
 ];
 
 /// What SEEK may answer besides NFS4_OK.
+///
+/// NFS4ERR_NXIO is what RFC 7862 section 15.11.3 demands past the end of the file; the table does not have it.
 pub const SEEK: &[Status] = &[
     NFS4ERR_ACCESS,
     NFS4ERR_ADMIN_REVOKED,
@@ -1767,6 +1769,7 @@ pub const SEEK: &[Status] = &[
     NFS4ERR_MOVED,
     NFS4ERR_NOFILEHANDLE,
     NFS4ERR_NOTSUPP,
+    NFS4ERR_NXIO,
     NFS4ERR_OLD_STATEID,
     NFS4ERR_OPENMODE,
     NFS4ERR_OP_NOT_IN_SESSION,
@@ -1887,6 +1890,8 @@ pub const GETXATTR: &[Status] = &[
 ];
 
 /// What SETXATTR may answer besides NFS4_OK.
+///
+/// NFS4ERR_NOTSUPP is for file systems without extended attributes (RFC 8276 section 8.4); the table does not have it.
 pub const SETXATTR: &[Status] = &[
     NFS4ERR_ACCESS,
     NFS4ERR_BADCHAR,
@@ -1902,6 +1907,7 @@ pub const SETXATTR: &[Status] = &[
     NFS4ERR_NAMETOOLONG,
     NFS4ERR_NOFILEHANDLE,
     NFS4ERR_NOSPC,
+    NFS4ERR_NOTSUPP,
     NFS4ERR_NOXATTR,
     NFS4ERR_OP_NOT_IN_SESSION,
     NFS4ERR_PERM,
@@ -1918,8 +1924,11 @@ pub const SETXATTR: &[Status] = &[
 ];
 
 /// What LISTXATTRS may answer besides NFS4_OK.
+///
+/// NFS4ERR_TOOSMALL is what RFC 8276 section 8.4.3.3 demands for want of room; the table has neither it nor NFS4ERR_BADXDR.
 pub const LISTXATTRS: &[Status] = &[
     NFS4ERR_ACCESS,
+    NFS4ERR_BADXDR,
     NFS4ERR_DEADSESSION,
     NFS4ERR_DELAY,
     NFS4ERR_INVAL,
@@ -1937,11 +1946,14 @@ pub const LISTXATTRS: &[Status] = &[
     NFS4ERR_RETRY_UNCACHED_REP,
     NFS4ERR_SERVERFAULT,
     NFS4ERR_STALE,
+    NFS4ERR_TOOSMALL,
     NFS4ERR_TOO_MANY_OPS,
     NFS4ERR_WRONG_TYPE,
 ];
 
 /// What REMOVEXATTR may answer besides NFS4_OK.
+///
+/// NFS4ERR_NOTSUPP is for file systems without extended attributes (RFC 8276 section 8.4); the table does not have it.
 pub const REMOVEXATTR: &[Status] = &[
     NFS4ERR_ACCESS,
     NFS4ERR_BADCHAR,
@@ -1957,6 +1969,9 @@ pub const REMOVEXATTR: &[Status] = &[
     NFS4ERR_NAMETOOLONG,
     NFS4ERR_NOFILEHANDLE,
     NFS4ERR_NOSPC,
+    NFS4ERR_NOTSUPP,
+    NFS4ERR_NOXATTR,
+    NFS4ERR_OLD_STATEID,
     NFS4ERR_OPENMODE,
     NFS4ERR_OP_NOT_IN_SESSION,
     NFS4ERR_PERM,

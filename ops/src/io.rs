@@ -1,14 +1,18 @@
 //! What the operations on file data have in common: the stateid, the count of a read, and the statuses of failures.
 
+use dittofs_framework::attr::{Bitmap, FATTR4_SIZE, FATTR4_TYPE};
 use dittofs_framework::compound::CompoundContext;
-use dittofs_framework::fs::{Authority, FsError, Stability};
+use dittofs_framework::export::ExportNode;
+use dittofs_framework::fs::{Attributes, Authority, FsError, Stability};
 use dittofs_framework::op::OpDescriptor;
 use dittofs_framework::proto::{
-    Minor, NFS4ERR_ACCESS, NFS4ERR_INVAL, NFS4ERR_LOCKED, NFS4ERR_PERM, NFS4ERR_SERVERFAULT,
+    Minor, NFS4ERR_ACCESS, NFS4ERR_FBIG, NFS4ERR_INVAL, NFS4ERR_LOCKED, NFS4ERR_PERM, NFS4ERR_SERVERFAULT,
     NFS4ERR_WRONG_TYPE, Stateid, Status,
 };
 use dittofs_framework::state::{FileKey, Io};
 use dittofs_framework::xdr_enum;
+
+use crate::file_type::check_regular;
 
 xdr_enum! {
     /// stable_how4: how durable written data is.
@@ -67,6 +71,38 @@ pub(crate) fn check_source_stateid(
     checked.map_err(|status| allowed(row, status))
 }
 
+/// The size of a regular file, for operations that say what else it is, as READ does ([`check_regular`]).
+pub(crate) async fn data_file_size(
+    cx: &CompoundContext<'_>,
+    row: &OpDescriptor,
+    at: &ExportNode,
+) -> Result<u64, Status> {
+    let attributes = type_and_size(cx, row, at).await?;
+    check_regular(attributes.file_type)?;
+    Ok(attributes.size)
+}
+
+/// The size of a regular file; for whatever is none, [`NFS4ERR_WRONG_TYPE`] as in [`regular_file_error`].
+pub(crate) async fn regular_file_size(
+    cx: &CompoundContext<'_>,
+    row: &OpDescriptor,
+    at: &ExportNode,
+) -> Result<u64, Status> {
+    let attributes = type_and_size(cx, row, at).await?;
+    check_regular(attributes.file_type).map_err(|_| NFS4ERR_WRONG_TYPE)?;
+    Ok(attributes.size)
+}
+
+async fn type_and_size(
+    cx: &CompoundContext<'_>,
+    row: &OpDescriptor,
+    at: &ExportNode,
+) -> Result<Attributes, Status> {
+    const WANTED: Bitmap = Bitmap::of(&[FATTR4_TYPE, FATTR4_SIZE]);
+    let found = at.fs().attributes(&cx.request, &at.node, WANTED).await;
+    found.map_err(|error| allowed(row, error.into()))
+}
+
 /// What a failure of the file system is in READ and its like.
 ///
 /// A directory is NFS4ERR_ISDIR, a symbolic link NFS4ERR_SYMLINK, whatever else is no regular file NFS4ERR_WRONG_TYPE (RFC 8881
@@ -119,4 +155,13 @@ pub(crate) fn read_count(cx: &CompoundContext<'_>, offset: u64, count: u32, over
     let room = u32::try_from(room).unwrap_or(u32::MAX);
     let to_end = u32::try_from(u64::MAX - offset).unwrap_or(u32::MAX);
     count.min(cx.service().limits().max_io).min(room).min(to_end)
+}
+
+/// A region to allocate or deallocate: not empty, and within 64 bits (as fallocate(2) has it, EINVAL and EFBIG; RFC 7862
+/// sections 15.1.3 and 15.4.3 list both statuses and say nothing of when).
+pub(crate) fn check_region(offset: u64, length: u64) -> Result<(), Status> {
+    if length == 0 {
+        return Err(NFS4ERR_INVAL);
+    }
+    offset.checked_add(length).map(drop).ok_or(NFS4ERR_FBIG)
 }

@@ -1,16 +1,23 @@
 //! The NFSv4 operations.
 
+pub mod allocate;
 pub mod bind_conn_to_session;
+pub mod clone;
 pub mod close;
 pub mod commit;
+pub mod copy;
 pub mod create_session;
+pub mod deallocate;
 pub mod destroy_clientid;
 pub mod destroy_session;
 pub mod errors;
 pub mod exchange_id;
 mod file_type;
 pub mod free_stateid;
+pub mod getxattr;
 pub mod io;
+pub mod io_advise;
+pub mod listxattrs;
 pub mod lock;
 pub mod lockt;
 pub mod locku;
@@ -18,7 +25,14 @@ pub mod names;
 pub mod open;
 pub mod open_downgrade;
 pub mod read;
+pub mod read_plus;
 pub mod reclaim_complete;
+pub mod removexattr;
+pub mod seek;
+mod segments;
 pub mod sequence;
+pub mod setxattr;
 pub mod test_stateid;
+mod transfer;
 pub mod write;
+pub mod xattr;

@@ -1,0 +1,42 @@
+//! REMOVEXATTR: RFC 8276 section 8.4.4.
+
+use dittofs_framework::compound::CompoundContext;
+use dittofs_framework::op::{Minors, OpDescriptor, OpFlags, OpResult, Operation};
+use dittofs_framework::proto::{ChangeInfo, OP_REMOVEXATTR};
+use dittofs_framework::{register_operation, xdr_struct};
+
+use crate::errors;
+use crate::xattr::{XattrKey4, check_key, xattr_error, xattrs};
+
+xdr_struct! {
+    /// REMOVEXATTR4args.
+    #[derive(Clone)]
+    pub struct RemoveXattr4Args {
+        /// Which.
+        pub name: XattrKey4,
+    }
+}
+
+/// REMOVEXATTR: removes an extended attribute.
+pub struct RemoveXattr;
+
+impl Operation for RemoveXattr {
+    const DESCRIPTOR: OpDescriptor = OpDescriptor {
+        minors: Minors::SINCE_V4_2,
+        flags: OpFlags::MODIFIES,
+        max_reply: 20,
+        ..OpDescriptor::new(OP_REMOVEXATTR, errors::REMOVEXATTR)
+    };
+    type Args = RemoveXattr4Args;
+    type Res = ChangeInfo;
+
+    async fn call(&self, cx: &mut CompoundContext<'_>, args: RemoveXattr4Args) -> OpResult<ChangeInfo> {
+        let row = &Self::DESCRIPTOR;
+        let xattrs = xattrs(cx)?;
+        check_key(row, &args.name)?;
+        let change = xattrs.remove_xattr(&cx.request, &cx.current()?.node, &args.name).await;
+        change.map_err(|error| xattr_error(row, error).into())
+    }
+}
+
+register_operation!(RemoveXattr);
