@@ -98,11 +98,13 @@ fn facts_after(caller: &Credentials, facts: &Facts, set: &SetAttributes) -> Fact
     if set.size.is_some() {
         after.mode = permission::mode_after_write(caller, facts);
     }
-    if let Some(mode) = set.mode {
-        after.mode = permission::mode_after_chmod(caller, after.gid, mode);
-    }
-    if chown {
-        after.mode = permission::mode_after_chown(caller, &Facts { mode: after.mode, ..*facts });
+    match set.mode {
+        Some(mode) if chown => after.mode = permission::mode_with_chown(caller, &after, mode),
+        Some(mode) => after.mode = permission::mode_after_chmod(caller, after.gid, mode),
+        None if chown => {
+            after.mode = permission::mode_after_chown(caller, &Facts { mode: after.mode, ..*facts });
+        }
+        None => {}
     }
     after
 }

@@ -4,13 +4,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use dittofs_framework::proto::NfsTime;
 
 /// Tells the time that goes into the attributes of files.
-pub type Clock = Arc<dyn Fn() -> NfsTime + Send + Sync>;
+pub type WallClock = Arc<dyn Fn() -> NfsTime + Send + Sync>;
 
 pub(super) const NANOS_PER_SECOND: u32 = 1_000_000_000;
 const NANOS: i128 = NANOS_PER_SECOND as i128;
 
 /// The clock of the machine.
-pub(super) fn system() -> Clock {
+pub(super) fn system() -> WallClock {
     Arc::new(|| match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(since) => NfsTime {
             seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),

@@ -55,7 +55,7 @@ use std::sync::Arc;
 use dittofs_framework::fs::{DirSink, OpenHold};
 use dittofs_framework::proto::Fsid;
 
-pub use clock::Clock;
+pub use clock::WallClock;
 use volume::Volume;
 
 /// How a memory file system is made.
@@ -72,7 +72,7 @@ pub struct MemoryOptions {
     /// Group of the root directory.
     pub root_gid: u32,
     /// Where times come from.
-    pub clock: Clock,
+    pub clock: WallClock,
 }
 
 impl Default for MemoryOptions {

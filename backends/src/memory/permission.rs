@@ -159,6 +159,18 @@ pub(super) fn mode_after_chown(caller: &Credentials, of: &Facts) -> u32 {
     if of.file_type == FileType::Dir { of.mode } else { without_set_ids(caller, of) }
 }
 
+/// The mode after `caller` changed it to `mode` and gave the object its owner and group, `of`, in one call.
+pub(super) fn mode_with_chown(caller: &Credentials, of: &Facts, mode: u32) -> u32 {
+    let mode = mode_after_chmod(caller, of.gid, mode);
+    if of.file_type == FileType::Dir {
+        mode
+    } else if mode & GROUP_EXECUTE != 0 {
+        mode & !(SET_UID | SET_GID)
+    } else {
+        mode & !SET_UID
+    }
+}
+
 /// The mode after `caller` changed the data of a file.
 pub(super) fn mode_after_write(caller: &Credentials, of: &Facts) -> u32 {
     if is_root(caller) || of.file_type != FileType::Reg { of.mode } else { without_set_ids(caller, of) }

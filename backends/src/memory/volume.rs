@@ -7,7 +7,7 @@ use dittofs_framework::proto::{ChangeInfo, FileType, Fsid, NfsTime};
 use parking_lot::Mutex;
 
 use super::MemoryOptions;
-use super::clock::Clock;
+use super::clock::WallClock;
 use super::content::Content;
 use super::directory::Directory;
 use super::inode::{Body, Inode, InodeId, Life, State, Times};
@@ -27,7 +27,7 @@ pub(super) struct Volume {
     pub(super) fsid: Fsid,
     pub(super) table: Table,
     pub(super) space: Space,
-    pub(super) clock: Clock,
+    pub(super) clock: WallClock,
     /// Held by a rename that moves a directory to another one, so that no other changes who is above whom.
     pub(super) directory_moves: Mutex<()>,
     pub(super) root: Arc<Inode>,

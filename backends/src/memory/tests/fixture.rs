@@ -146,6 +146,10 @@ impl World {
         run(self.fs.lookup(cx, dir, name.as_bytes(), Bitmap::EMPTY)).map(|found| found.node)
     }
 
+    pub(super) fn parent(&self, dir: &NodeHandle) -> FsResult<NodeHandle> {
+        run(self.fs.parent(&root(), dir))
+    }
+
     pub(super) fn remove(&self, cx: &RequestContext, dir: &NodeHandle, name: &str) -> FsResult<ChangeInfo> {
         run(self.fs.remove(cx, dir, name.as_bytes()))
     }
