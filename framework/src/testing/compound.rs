@@ -66,7 +66,8 @@ impl Compound {
         O: Operation<Res: XdrDecode>,
     {
         self.push(O::DESCRIPTOR.opnum, args);
-        self.expected.push(Expected { descriptor: Some(O::DESCRIPTOR), skip: |r| O::Res::decode(r).map(drop) });
+        self.expected
+            .push(Expected { descriptor: Some(O::DESCRIPTOR), skip: |r| O::Res::decode(r).map(drop) });
         self
     }
 
@@ -128,7 +129,11 @@ impl Compound {
                 r.seek(body.len());
             }
             if let Some(row) = expected.descriptor {
-                assert!(opnum == row.opnum || !op_status.is_ok(), "{opnum} answered in the place of {}", row.name);
+                assert!(
+                    opnum == row.opnum || !op_status.is_ok(),
+                    "{opnum} answered in the place of {}",
+                    row.name
+                );
             }
             results.push(OpReply { opnum, status: op_status, body: body.slice(start..r.position()) });
         }

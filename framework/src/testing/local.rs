@@ -47,7 +47,8 @@ impl LocalClient {
         };
         let writer = XdrWriter::with_buffer(std::mem::take(&mut self.spare));
         let mut future = self.program.clone().call(call, writer);
-        let Poll::Ready((reply, writer)) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
+        let Poll::Ready((reply, writer)) = future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        else {
             panic!("the call waits");
         };
         let (rope, spare) = writer.finish_split();

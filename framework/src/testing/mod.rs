@@ -5,7 +5,7 @@ mod local;
 mod records;
 mod rpc_client;
 
-pub use local::LocalClient;
 pub use compound::{Compound, CompoundReply, OpReply};
+pub use local::LocalClient;
 pub use records::records_of;
 pub use rpc_client::{RpcClient, RpcCredential, RpcError, RpcTarget, encode_call, fragments};

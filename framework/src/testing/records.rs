@@ -6,7 +6,12 @@ use crate::rpc::record::RecordReader;
 /// whether the stream was still good at its end.
 ///
 /// For fuzzing, beside a reader that is too simple to be wrong.
-pub fn records_of(stream: &[u8], piece: usize, max_record: usize, max_fragments: usize) -> (Vec<Bytes>, bool) {
+pub fn records_of(
+    stream: &[u8],
+    piece: usize,
+    max_record: usize,
+    max_fragments: usize,
+) -> (Vec<Bytes>, bool) {
     let mut reader = RecordReader::new(max_record, max_fragments);
     let mut records = Vec::new();
     for chunk in stream.chunks(piece.max(1)) {

@@ -1,0 +1,109 @@
+use std::io::{self, IsTerminal};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
+use dittofs_framework::compound::{BuildError, Nfs4Service};
+use dittofs_framework::export::{ExportId, Namespace, NamespaceError};
+use dittofs_framework::nfs_server::NfsServer;
+use dittofs_framework::registry::RegistryError;
+use dittofs_framework::server::{BindError, Drained};
+use dittofs_ops as _;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use thiserror::Error;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::StartOptions;
+
+/// The path of the share, and its number in filehandles.
+const EXPORT_PATH: &str = "/export";
+const EXPORT_ID: ExportId = ExportId(1);
+const MIB: u64 = 1 << 20;
+
+/// Why the server did not start, or did not end well.
+#[derive(Debug, Error)]
+pub(crate) enum StartError {
+    #[error("cannot listen on {0}: {1}")]
+    Bind(SocketAddr, BindError),
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error("cannot set up the runtime: {0}")]
+    Runtime(io::Error),
+    #[error("cannot write the output: {0}")]
+    Output(io::Error),
+    #[error("stopped with requests still running")]
+    DrainTimedOut,
+}
+
+/// `dfs start`.
+pub(crate) fn run(options: &StartOptions) -> Result<(), StartError> {
+    log_to_stderr();
+    raise_open_file_limit();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(StartError::Runtime)?;
+    runtime.block_on(serve(options))
+}
+
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_env("DFS_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+}
+
+/// Every connection is an open file: the soft limit, often 1,024, is raised to the hard one.
+fn raise_open_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
+async fn serve(options: &StartOptions) -> Result<(), StartError> {
+    let stop = stop_signals().map_err(StartError::Runtime)?;
+    let memory = MemoryOptions { capacity: options.capacity_mib * MIB, ..MemoryOptions::default() };
+    let share = Arc::new(MemoryFileSystem::new(memory));
+    let namespace = Namespace::builder().export(EXPORT_ID, EXPORT_PATH, share).build()?;
+    let lease = Duration::from_secs(u64::from(options.lease));
+    let service = Nfs4Service::builder(namespace).lease(lease).build()?;
+    let server = NfsServer::bind(service, options.listen)
+        .await
+        .map_err(|error| StartError::Bind(options.listen, error))?;
+    announce(server.local_addr());
+    match server.serve(stop).await {
+        Drained::Complete => Ok(()),
+        Drained::TimedOut => Err(StartError::DrainTimedOut),
+    }
+}
+
+/// The line that scripts wait for, and one for people.
+fn announce(at: SocketAddr) {
+    eprintln!("listening on {at}");
+    let (host, port) = (at.ip(), at.port());
+    let host = if host.is_ipv6() { format!("[{host}]") } else { host.to_string() };
+    tracing::info!(
+        "memory share {EXPORT_PATH}; mount it with: mount -t nfs4 -o vers=4.2,port={port} {host}:{EXPORT_PATH} /mnt"
+    );
+}
+
+/// Resolves at SIGTERM or Ctrl-C. The handlers are in place when this returns: a signal during the start is not lost.
+fn stop_signals() -> io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: running requests are finished first");
+    })
+}
