@@ -37,3 +37,28 @@ pub(super) fn from_nanos(nanos: i64) -> NfsTime {
         nseconds: u32::try_from(nanos.rem_euclid(second)).unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::epoch(0, 0, 0)]
+    #[case::after(1, 5, 1_000_000_005)]
+    #[case::just_before(-1, 999_999_999, -1)]
+    #[case::before(-2, 1, -1_999_999_999)]
+    fn nanoseconds_and_back(#[case] seconds: i64, #[case] nseconds: u32, #[case] nanos: i64) {
+        let time = NfsTime { seconds, nseconds };
+        assert_eq!(to_nanos(time), nanos);
+        assert_eq!(from_nanos(nanos), time);
+    }
+
+    #[rstest]
+    #[case::late(i64::MAX, i64::MAX)]
+    #[case::early(i64::MIN, i64::MIN)]
+    fn what_does_not_fit_is_as_near_as_it_gets(#[case] seconds: i64, #[case] nanos: i64) {
+        assert_eq!(to_nanos(NfsTime { seconds, nseconds: 0 }), nanos);
+    }
+}

@@ -7,6 +7,9 @@ use foldhash::fast::RandomState;
 /// A name, shared by both indexes and by listings under way.
 pub(super) type Name = Arc<[u8]>;
 
+/// Room for so many names is kept whether it is used or not.
+const KEPT_ROOM: usize = 64;
+
 /// Named values in the order in which they came.
 ///
 /// Each gets a cookie that is larger than all before it and is never given again, so a listing that goes on from a
@@ -55,6 +58,11 @@ impl<V: Clone> CookieMap<V> {
     pub(super) fn remove(&mut self, name: &[u8]) -> Option<V> {
         let (cookie, value) = self.by_name.remove(name)?;
         self.by_cookie.remove(&cookie);
+        let room = self.by_name.capacity();
+        if room > KEPT_ROOM && self.by_name.len() < room / 4 {
+            // A directory that was large once is not to keep the memory; half of it is left, so this stays rare.
+            self.by_name.shrink_to(room / 2);
+        }
         Some(value)
     }
 

@@ -8,8 +8,10 @@ use super::lock::LockSet;
 use super::permission;
 use super::volume::Volume;
 
-/// Most bytes that one COPY copies where chunks cannot be shared: it runs without giving way.
-const MAX_COPY: u64 = 16 << 20;
+/// Most bytes that one call copies where chunks cannot be shared: it runs without giving way.
+const MAX_COPY: u64 = 32 << 20;
+/// Most bytes that one COPY copies by sharing chunks.
+const MAX_SHARE: u64 = 1 << 30;
 
 /// From where to where; `count` 0 stands for all that is left of the source.
 #[derive(Debug, Clone, Copy)]
@@ -75,13 +77,13 @@ impl Transfer<'_> {
     fn length(&self, source: &Content, extent: Extent) -> FsResult<u64> {
         let left = source.size().saturating_sub(self.from_offset);
         let wanted = if self.count == 0 { left } else { self.count };
+        let shares = self.from_offset % CHUNK == self.to_offset % CHUNK;
         match extent {
             Extent::Whole if self.from_offset > source.size() || wanted > left => Err(FsError::Inval),
+            // RFC 7862 section 15.13.3: offsets that are not aligned are NFS4ERR_INVAL; a little of it is copied all the same.
+            Extent::Whole if !shares && wanted > MAX_COPY => Err(FsError::Inval),
             Extent::Whole => Ok(wanted),
-            Extent::UpTo => {
-                let shares = self.from_offset % CHUNK == self.to_offset % CHUNK;
-                Ok(wanted.min(left).min(if shares { u64::MAX } else { MAX_COPY }))
-            }
+            Extent::UpTo => Ok(wanted.min(left).min(if shares { MAX_SHARE } else { MAX_COPY })),
         }
     }
 }

@@ -98,7 +98,7 @@ fn the_largest_file(#[case] offset: u64, #[case] expected: FsResult<u32>) {
     if expected.is_ok() {
         assert_eq!(&world.read(&file, offset, 9).unwrap()[..], b"x");
         assert_eq!(world.seek(&file, 0, DataOrHole::Data), Ok(Some(MAX / 4096 * 4096)));
-        assert_eq!(world.copy((&file, 0), (&world.new_file("g"), CHUNK), 0), Err(FsError::FileTooBig));
+        assert_eq!(world.clone((&file, 0), (&world.new_file("g"), CHUNK), 0), Err(FsError::FileTooBig));
         world.fs.check_invariants();
     }
 }
@@ -215,6 +215,21 @@ fn cloning(#[case] (from, to, count): (u64, u64, u64), #[case] expected: FsResul
         world.write(&target, to, b"different").unwrap();
         assert_eq!(world.read(&source, from, 9).unwrap(), vec![3; 9]);
     }
+    world.fs.check_invariants();
+}
+
+#[test]
+fn a_copy_is_bounded_and_a_large_clone_is_aligned() {
+    let world = World::new();
+    let (source, target) = (world.new_file("s"), world.new_file("t"));
+    world.write(&source, 2 << 30, b"x").unwrap();
+    let size = (2 << 30) + 1;
+    assert_eq!(world.copy((&source, 0), (&target, 0), 0), Ok(1 << 30));
+    assert_eq!(world.copy((&source, 0), (&target, 1), 0), Ok(32 << 20));
+    assert_eq!(world.clone((&source, 0), (&target, 1), 0), Err(FsError::Inval));
+    assert_eq!(world.clone((&source, 0), (&target, 0), size), Ok(()));
+    assert_eq!(world.attributes(&target).unwrap().size, size);
+    assert_eq!(&world.read(&target, 2 << 30, 9).unwrap()[..], b"x");
     world.fs.check_invariants();
 }
 
