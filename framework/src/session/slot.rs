@@ -114,6 +114,11 @@ impl SlotState {
     }
 
     #[cfg(test)]
+    pub(super) fn set_sequenceid(&mut self, sequenceid: u32) {
+        self.sequenceid = sequenceid;
+    }
+
+    #[cfg(test)]
     pub(super) fn reply_capacity(&self) -> usize {
         self.reply.capacity()
     }

@@ -185,10 +185,11 @@ impl Slots {
         {
             if is_window_over {
                 self.end_window(now);
-            } else if wants_more {
-                self.grow();
-            } else {
+            } else if has_let_go {
                 self.retire_above_target();
+            }
+            if wants_more {
+                self.grow();
             }
         }
         slot.tell_generation(self.generation.load(Ordering::Relaxed));
