@@ -53,12 +53,10 @@ fn decode_one(
         FATTR4_SIZE => set.size = Some(r.u64().map_err(bad_xdr)?),
         FATTR4_MODE => set.mode = Some(valid_mode(r.u32().map_err(bad_xdr)?)?),
         FATTR4_OWNER => {
-            let name = r.opaque_ref(MAX_OWNER_NAME).map_err(bad_xdr)?;
-            set.uid = Some(server.ids.uid(name).ok_or(NFS4ERR_BADOWNER)?);
+            set.uid = Some(server.ids.uid(owner_name(r)?).ok_or(NFS4ERR_BADOWNER)?);
         }
         FATTR4_OWNER_GROUP => {
-            let name = r.opaque_ref(MAX_OWNER_NAME).map_err(bad_xdr)?;
-            set.gid = Some(server.ids.gid(name).ok_or(NFS4ERR_BADOWNER)?);
+            set.gid = Some(server.ids.gid(owner_name(r)?).ok_or(NFS4ERR_BADOWNER)?);
         }
         FATTR4_TIME_ACCESS_SET => set.time_access = Some(set_time(r)?),
         FATTR4_TIME_MODIFY_SET => set.time_modify = Some(set_time(r)?),
@@ -66,6 +64,12 @@ fn decode_one(
         _ => return Err(NFS4ERR_INVAL),
     }
     Ok(())
+}
+
+/// A string of length zero is NFS4ERR_INVAL (RFC 8881 section 15.1.7).
+fn owner_name<'a>(r: &mut XdrReader<'a>) -> Result<&'a [u8], Status> {
+    let name = r.opaque_ref(MAX_OWNER_NAME).map_err(bad_xdr)?;
+    if name.is_empty() { Err(NFS4ERR_INVAL) } else { Ok(name) }
 }
 
 /// Bits above the twelve of POSIX are invalid (RFC 8881 section 6.2.4).

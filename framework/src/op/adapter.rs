@@ -4,7 +4,7 @@ use std::pin::Pin;
 use super::{OpDescriptor, OpError, Operation};
 use crate::compound::CompoundContext;
 use crate::proto::NFS4ERR_BADXDR;
-use crate::xdr::{XdrDecode, XdrEncode, XdrReader, XdrWriter};
+use crate::xdr::{XdrDecode, XdrReader, XdrWriter};
 
 /// The future of one operation: done, its good answer is written; failed, nothing of it counts.
 pub type OpFuture<'a> = Pin<Box<dyn Future<Output = Result<(), OpError>> + Send + 'a>>;
@@ -49,8 +49,7 @@ impl<O: Operation> DynOperation for Adapter<O> {
         let args = O::Args::decode(args);
         Box::pin(async move {
             let args = args.map_err(|_| OpError::Status(NFS4ERR_BADXDR))?;
-            self.op.call(cx, args).await?.encode(reply);
-            Ok(())
+            self.op.call_into(cx, args, reply).await
         })
     }
 }

@@ -16,7 +16,8 @@ pub use error::{OpError, OpResult};
 pub(crate) use adapter::Adapter;
 
 use crate::compound::CompoundContext;
-use crate::xdr::{XdrDecode, XdrEncode};
+use crate::proto::NFS4ERR_SERVERFAULT;
+use crate::xdr::{XdrDecode, XdrEncode, XdrWriter, decode_all};
 
 /// One NFSv4 operation.
 ///
@@ -56,4 +57,32 @@ pub trait Operation: Send + Sync + 'static {
         cx: &mut CompoundContext<'_>,
         args: Self::Args,
     ) -> impl Future<Output = OpResult<Self::Res>> + Send;
+
+    /// Carries the operation out and writes the body of a good answer: what the dispatcher runs. What is written before a
+    /// failure is cut off again.
+    ///
+    /// An operation whose answer is large or frequent (READDIR, GETATTR) writes it here without building it first, and makes
+    /// [`call`](Self::call) of this with [`built`].
+    fn call_into(
+        &self,
+        cx: &mut CompoundContext<'_>,
+        args: Self::Args,
+        reply: &mut XdrWriter,
+    ) -> impl Future<Output = OpResult<()>> + Send {
+        async move {
+            self.call(cx, args).await?.encode(reply);
+            Ok(())
+        }
+    }
+}
+
+/// The answer of an operation that writes it, as a value: for code that calls it by its type, to change what it answers.
+pub async fn built<O: Operation<Res: XdrDecode>>(
+    op: &O,
+    cx: &mut CompoundContext<'_>,
+    args: O::Args,
+) -> OpResult<O::Res> {
+    let mut w = XdrWriter::new();
+    op.call_into(cx, args, &mut w).await?;
+    decode_all(&w.finish().to_bytes()).map_err(|_| OpError::Status(NFS4ERR_SERVERFAULT))
 }

@@ -1,0 +1,54 @@
+//! LINK: RFC 8881 section 18.9.
+
+use dittofs_framework::compound::CompoundContext;
+use dittofs_framework::op::{OpDescriptor, OpFlags, OpResult, Operation};
+use dittofs_framework::proto::{ChangeInfo, Component4, NFS4ERR_XDEV, OP_LINK};
+use dittofs_framework::{register_operation, xdr_struct};
+
+use crate::errors;
+use crate::fault::fs_error;
+use crate::names::check_component;
+
+xdr_struct! {
+    /// LINK4args.
+    #[derive(Clone)]
+    pub struct Link4Args {
+        /// The name that the saved filehandle's object gets in the current filehandle's directory.
+        pub newname: Component4,
+    }
+}
+
+xdr_struct! {
+    /// LINK4resok.
+    #[derive(Clone, PartialEq, Eq)]
+    pub struct Link4ResOk {
+        /// The directory around the operation.
+        pub cinfo: ChangeInfo,
+    }
+}
+
+/// The operation.
+pub struct Link;
+
+impl Operation for Link {
+    const DESCRIPTOR: OpDescriptor = OpDescriptor {
+        flags: OpFlags::MODIFIES.union(OpFlags::NEEDS_SAVED_FH),
+        max_reply: 20,
+        ..OpDescriptor::new(OP_LINK, errors::LINK)
+    };
+    type Args = Link4Args;
+    type Res = Link4ResOk;
+
+    async fn call(&self, cx: &mut CompoundContext<'_>, args: Link4Args) -> OpResult<Link4ResOk> {
+        let (object, dir) = (cx.saved()?, cx.current()?);
+        if object.export.id != dir.export.id {
+            return Err(NFS4ERR_XDEV.into());
+        }
+        check_component(&args.newname, dir.fs().info().max_name)?;
+        let linked = dir.fs().link(&cx.request, &object.node, &dir.node, &args.newname).await;
+        let cinfo = linked.map_err(|error| fs_error(&Self::DESCRIPTOR, error))?;
+        Ok(Link4ResOk { cinfo })
+    }
+}
+
+register_operation!(Link);

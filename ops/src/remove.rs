@@ -1,0 +1,51 @@
+//! REMOVE: RFC 8881 section 18.25.
+
+use dittofs_framework::compound::CompoundContext;
+use dittofs_framework::op::{OpDescriptor, OpFlags, OpResult, Operation};
+use dittofs_framework::proto::{ChangeInfo, Component4, OP_REMOVE};
+use dittofs_framework::{register_operation, xdr_struct};
+
+use crate::errors;
+use crate::fault::fs_error;
+use crate::names::check_component;
+
+xdr_struct! {
+    /// REMOVE4args.
+    #[derive(Clone)]
+    pub struct Remove4Args {
+        /// The name in the directory that is the current filehandle.
+        pub target: Component4,
+    }
+}
+
+xdr_struct! {
+    /// REMOVE4resok.
+    #[derive(Clone, PartialEq, Eq)]
+    pub struct Remove4ResOk {
+        /// The directory around the operation.
+        pub cinfo: ChangeInfo,
+    }
+}
+
+/// The operation. An open file loses its name and lives on, which OPEN promised (OPEN4_RESULT_PRESERVE_UNLINKED).
+pub struct Remove;
+
+impl Operation for Remove {
+    const DESCRIPTOR: OpDescriptor = OpDescriptor {
+        flags: OpFlags::MODIFIES,
+        max_reply: 20,
+        ..OpDescriptor::new(OP_REMOVE, errors::REMOVE)
+    };
+    type Args = Remove4Args;
+    type Res = Remove4ResOk;
+
+    async fn call(&self, cx: &mut CompoundContext<'_>, args: Remove4Args) -> OpResult<Remove4ResOk> {
+        let dir = cx.current()?;
+        check_component(&args.target, dir.fs().info().max_name)?;
+        let removed = dir.fs().remove(&cx.request, &dir.node, &args.target).await;
+        let cinfo = removed.map_err(|error| fs_error(&Self::DESCRIPTOR, error))?;
+        Ok(Remove4ResOk { cinfo })
+    }
+}
+
+register_operation!(Remove);
