@@ -68,7 +68,7 @@ impl World {
 
     fn with_limits(limits: StateLimits) -> Self {
         let table = Arc::new(StateTable::new(7, limits));
-        [ALICE, BOB].map(|client| table.add_client(client));
+        [ALICE, BOB].into_iter().for_each(|client| table.add_client(client));
         Self { table, holds: Arc::default() }
     }
 
