@@ -1,1 +1,12 @@
-//! Shared set-up of the integration tests.
+//! What the integration tests share: a server on the loopback interface, and clients that speak to it in the types of
+//! the operations.
+
+mod client;
+mod local;
+mod server;
+mod steps;
+
+pub use client::{Client, Session, SessionOptions, create_session_args, exchange_id_args};
+pub use local::LocalSession;
+pub use server::{TestServer, TestServerOptions};
+pub use steps::*;

@@ -1,0 +1,104 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
+use dittofs_framework::clock::TestClock;
+use dittofs_framework::compound::{Limits, Nfs4Service};
+use dittofs_framework::export::{ExportId, Namespace};
+use dittofs_framework::fs::FileSystem;
+use dittofs_framework::nfs_server::NfsServer;
+use dittofs_framework::registry::Registry;
+use dittofs_framework::server::ServerLimits;
+use dittofs_ops as _;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// How a [`TestServer`] is set up.
+pub struct TestServerOptions {
+    /// The operations.
+    pub registry: Registry,
+    /// The limits of the service.
+    pub limits: Limits,
+    /// The limits of its connections.
+    pub server_limits: ServerLimits,
+    /// The lease, in the time of the test clock.
+    pub lease: Duration,
+    /// Served as `/export`.
+    pub fs: Arc<dyn FileSystem>,
+    /// Served as `/other`.
+    pub other: Arc<dyn FileSystem>,
+}
+
+impl Default for TestServerOptions {
+    fn default() -> Self {
+        let memory = || Arc::new(MemoryFileSystem::new(MemoryOptions::default()));
+        Self {
+            registry: Registry::linked(),
+            limits: Limits::default(),
+            server_limits: ServerLimits::default(),
+            lease: Duration::from_secs(90),
+            fs: memory(),
+            other: memory(),
+        }
+    }
+}
+
+/// A server on a free port of the loopback interface, with two memory shares and a clock that the test moves.
+pub struct TestServer {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// The service, to look at its state.
+    pub service: Arc<Nfs4Service>,
+    /// The clock of its leases.
+    pub clock: Arc<TestClock>,
+    stop: oneshot::Sender<()>,
+    running: JoinHandle<()>,
+}
+
+impl TestServer {
+    /// Starts one with the defaults.
+    pub async fn start() -> Self {
+        Self::start_with(TestServerOptions::default()).await
+    }
+
+    /// Starts one with these options.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub async fn start_with(options: TestServerOptions) -> Self {
+        let namespace = Namespace::builder()
+            .export(ExportId(1), "/export", options.fs)
+            .export(ExportId(2), "/other", options.other)
+            .build()
+            .expect("two exports");
+        let clock = Arc::new(TestClock::default());
+        let service = Nfs4Service::builder(namespace)
+            .registry(options.registry)
+            .limits(options.limits)
+            .lease(options.lease)
+            .clock(clock.clone())
+            .build()
+            .expect("a service");
+        let service = Arc::new(service);
+        let server = NfsServer::bind_with(service.clone(), "127.0.0.1:0", options.server_limits)
+            .await
+            .expect("a free port");
+        let addr = server.local_addr();
+        let (stop, stopped) = oneshot::channel();
+        let running = tokio::spawn(async move {
+            server.serve(async move { drop(stopped.await) }).await;
+        });
+        Self { addr, service, clock, stop, running }
+    }
+
+    /// Stops it, after a last look at the invariants of its state.
+    ///
+    /// # Panics
+    /// If an invariant does not hold, or the server failed.
+    pub async fn stop(self) {
+        self.service.state().check_invariants().expect("the state's invariants");
+        drop(self.stop);
+        self.running.await.expect("a good end");
+    }
+}

@@ -1,0 +1,144 @@
+//! Steps that many tests take: finding, making, opening, reading and writing files.
+
+use bytes::Bytes;
+use dittofs_framework::attr::{Bitmap, FATTR4_MODE, FATTR4_SIZE};
+use dittofs_framework::proto::{ClientId, Fattr4, NfsFh4, StateOwner, Stateid, component};
+use dittofs_framework::testing::Compound;
+use dittofs_framework::xdr::{Opaque, XdrWriter};
+use dittofs_ops::create::{Create, Create4Args, CreateType4};
+use dittofs_ops::getfh::GetFh;
+use dittofs_ops::io::StableHow4;
+use dittofs_ops::lookup::{Lookup, Lookup4Args};
+use dittofs_ops::open::{CreateHow4, Open, Open4Args, OpenClaim4, OpenFlag4};
+use dittofs_ops::putfh::{PutFh, Putfh4Args};
+use dittofs_ops::putrootfh::PutRootFh;
+use dittofs_ops::read::{Read, Read4Args, Read4Resok};
+use dittofs_ops::write::{Write, Write4Args};
+
+use crate::Session;
+
+/// share_access values of OPEN.
+pub const READ: u32 = 1;
+/// Write.
+pub const WRITE: u32 = 2;
+/// Read and write.
+pub const BOTH: u32 = 3;
+
+/// A file that a session has open.
+#[derive(Debug, Clone)]
+pub struct OpenFile {
+    /// Its filehandle.
+    pub fh: NfsFh4,
+    /// The stateid of the open.
+    pub stateid: Stateid,
+}
+
+/// Appends PUTROOTFH and one LOOKUP for each component of the path.
+pub fn walk(compound: Compound, path: &[&str]) -> Compound {
+    let root = compound.op::<PutRootFh>(&());
+    path.iter().fold(root, |compound, name| compound.op::<Lookup>(&named(name)))
+}
+
+/// PUTFH's arguments.
+pub fn put(fh: &NfsFh4) -> Putfh4Args {
+    Putfh4Args { object: fh.clone() }
+}
+
+/// LOOKUP's arguments.
+pub fn named(name: &str) -> Lookup4Args {
+    Lookup4Args { objname: component(name) }
+}
+
+/// fattr4 with a mode alone.
+pub fn mode_attr(mode: u32) -> Fattr4 {
+    let mut w = XdrWriter::new();
+    w.u32(mode);
+    Fattr4 { attrmask: Bitmap::of(&[FATTR4_MODE]), attr_vals: Opaque(w.finish().to_bytes()) }
+}
+
+/// fattr4 with a size alone.
+pub fn size_attr(size: u64) -> Fattr4 {
+    let mut w = XdrWriter::new();
+    w.u64(size);
+    Fattr4 { attrmask: Bitmap::of(&[FATTR4_SIZE]), attr_vals: Opaque(w.finish().to_bytes()) }
+}
+
+/// An owner of opens or locks; the clientid is ignored in minor versions with sessions.
+pub fn owner(name: &str) -> StateOwner {
+    StateOwner { clientid: ClientId(0), owner: Opaque::from(name) }
+}
+
+/// OPEN's arguments.
+pub fn open_args(name: &str, access: u32, deny: u32, opener: &str, how: OpenFlag4) -> Open4Args {
+    Open4Args {
+        seqid: 0,
+        share_access: access,
+        share_deny: deny,
+        owner: owner(opener),
+        openhow: how,
+        claim: OpenClaim4::Null(component(name)),
+    }
+}
+
+/// UNCHECKED4 with mode 0644.
+pub fn unchecked() -> OpenFlag4 {
+    OpenFlag4::Create(CreateHow4::Unchecked(mode_attr(0o644)))
+}
+
+impl Session {
+    /// The filehandle of a path.
+    pub async fn lookup(&mut self, path: &[&str]) -> NfsFh4 {
+        let compound = walk(self.compound(), path).op::<GetFh>(&());
+        self.run(compound).await.ok().get::<GetFh>().object
+    }
+
+    /// The filehandle of the first share.
+    pub async fn share(&mut self) -> NfsFh4 {
+        self.lookup(&["export"]).await
+    }
+
+    /// Opens a file of the first share for reading and writing; makes it with mode 0644 if it is not there.
+    pub async fn open(&mut self, name: &str) -> OpenFile {
+        self.open_as(name, BOTH, 0, "owner").await
+    }
+
+    /// Opens a file of the first share with this share_access, share_deny and owner; makes it if it is not there.
+    pub async fn open_as(&mut self, name: &str, access: u32, deny: u32, opener: &str) -> OpenFile {
+        let args = open_args(name, access, deny, opener, unchecked());
+        let compound = walk(self.compound(), &["export"]).op::<Open>(&args).op::<GetFh>(&());
+        let reply = self.run(compound).await.ok();
+        OpenFile { fh: reply.get::<GetFh>().object, stateid: reply.get::<Open>().stateid }
+    }
+
+    /// Makes a directory of mode 0755 in the first share.
+    pub async fn mkdir(&mut self, name: &str) -> NfsFh4 {
+        self.create(name, CreateType4::Dir, 0o755).await
+    }
+
+    /// Makes anything but a regular file in the first share.
+    pub async fn create(&mut self, name: &str, what: CreateType4, mode: u32) -> NfsFh4 {
+        let args = Create4Args { objtype: what, objname: component(name), createattrs: mode_attr(mode) };
+        let compound = walk(self.compound(), &["export"]).op::<Create>(&args).op::<GetFh>(&());
+        self.run(compound).await.ok().get::<GetFh>().object
+    }
+
+    /// Writes all of `data` stably, in one WRITE.
+    pub async fn write(&mut self, file: &OpenFile, offset: u64, data: &[u8]) {
+        let args = Write4Args {
+            stateid: file.stateid,
+            offset,
+            stable: StableHow4::FileSync,
+            data: Opaque(Bytes::copy_from_slice(data)),
+        };
+        let compound = self.compound().op::<PutFh>(&put(&file.fh)).op::<Write>(&args);
+        let written = self.run(compound).await.ok().get::<Write>();
+        assert_eq!(usize::try_from(written.count), Ok(data.len()));
+    }
+
+    /// Reads once.
+    pub async fn read(&mut self, file: &OpenFile, offset: u64, count: u32) -> Read4Resok {
+        let args = Read4Args { stateid: file.stateid, offset, count };
+        let compound = self.compound().op::<PutFh>(&put(&file.fh)).op::<Read>(&args);
+        self.run(compound).await.ok().get::<Read>()
+    }
+}
