@@ -21,7 +21,7 @@ xdr_struct! {
 xdr_struct! {
     /// COMMIT4resok.
     #[derive(PartialEq, Eq)]
-    pub struct Commit4Resok {
+    pub struct Commit4ResOk {
         /// Differs from that of the WRITEs when their data may have been lost.
         pub writeverf: Verifier4,
     }
@@ -33,9 +33,9 @@ pub struct Commit;
 impl Operation for Commit {
     const DESCRIPTOR: OpDescriptor = OpDescriptor::new(OP_COMMIT, errors::COMMIT);
     type Args = Commit4Args;
-    type Res = Commit4Resok;
+    type Res = Commit4ResOk;
 
-    async fn call(&self, cx: &mut CompoundContext<'_>, args: Commit4Args) -> OpResult<Commit4Resok> {
+    async fn call(&self, cx: &mut CompoundContext<'_>, args: Commit4Args) -> OpResult<Commit4ResOk> {
         let mut count = u64::from(args.count);
         if args.offset.checked_add(count).is_none() {
             // A range past the largest offset is NFS4ERR_INVAL in minor version 0 (RFC 7530 section 13.2). RFC 8881 section
@@ -49,7 +49,7 @@ impl Operation for Commit {
         let done = at.fs().commit(&cx.request, &at.node, args.offset, count).await;
         done.map_err(|error| io::data_error(cx, &Self::DESCRIPTOR, error))?;
         // Taken after the data is safe: whatever was lost before shows.
-        Ok(Commit4Resok { writeverf: at.fs().write_verifier() })
+        Ok(Commit4ResOk { writeverf: at.fs().write_verifier() })
     }
 }
 

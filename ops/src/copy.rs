@@ -89,7 +89,7 @@ xdr_struct! {
 xdr_struct! {
     /// COPY4resok.
     #[derive(PartialEq, Eq)]
-    pub struct Copy4Resok {
+    pub struct Copy4ResOk {
         /// What was copied.
         pub response: WriteResponse4,
         /// How.
@@ -109,9 +109,9 @@ impl Operation for Copy {
         ..OpDescriptor::new(OP_COPY, errors::COPY)
     };
     type Args = Copy4Args;
-    type Res = Copy4Resok;
+    type Res = Copy4ResOk;
 
-    async fn call(&self, cx: &mut CompoundContext<'_>, args: Copy4Args) -> OpResult<Copy4Resok> {
+    async fn call(&self, cx: &mut CompoundContext<'_>, args: Copy4Args) -> OpResult<Copy4ResOk> {
         let row = &Self::DESCRIPTOR;
         if !args.source_server.is_empty() {
             // Of the statuses that COPY has, the one that tells the client to copy by itself (section 11.1.2.1).
@@ -135,7 +135,7 @@ impl Operation for Copy {
         let requirements = CopyRequirements4 { consecutive: true, synchronous: true };
         let committed = StableHow4::Unstable;
         let response = WriteResponse4 { callback_id: None, count, committed, writeverf };
-        Ok(Copy4Resok { response, requirements })
+        Ok(Copy4ResOk { response, requirements })
     }
 }
 

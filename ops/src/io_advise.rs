@@ -27,7 +27,7 @@ xdr_struct! {
 xdr_struct! {
     /// IO_ADVISE4resok.
     #[derive(PartialEq, Eq)]
-    pub struct IoAdvise4Resok {
+    pub struct IoAdvise4ResOk {
         /// The hints that the server intends to follow.
         pub hints: Bitmap,
     }
@@ -46,9 +46,9 @@ impl Operation for IoAdvise {
         ..OpDescriptor::new(OP_IO_ADVISE, errors::IO_ADVISE)
     };
     type Args = IoAdvise4Args;
-    type Res = IoAdvise4Resok;
+    type Res = IoAdvise4ResOk;
 
-    async fn call(&self, cx: &mut CompoundContext<'_>, args: IoAdvise4Args) -> OpResult<IoAdvise4Resok> {
+    async fn call(&self, cx: &mut CompoundContext<'_>, args: IoAdvise4Args) -> OpResult<IoAdvise4ResOk> {
         let row = &Self::DESCRIPTOR;
         let at = cx.current()?;
         io::data_file_size(cx, row, at).await?;
@@ -57,7 +57,7 @@ impl Operation for IoAdvise {
             return Err(NFS4ERR_INVAL.into());
         }
         // Hints that are not supported, or that contradict each other, are no error.
-        Ok(IoAdvise4Resok { hints: Bitmap::EMPTY.with(NORMAL) })
+        Ok(IoAdvise4ResOk { hints: Bitmap::EMPTY.with(NORMAL) })
     }
 }
 

@@ -23,7 +23,7 @@ xdr_struct! {
 xdr_struct! {
     /// LISTXATTRS4resok.
     #[derive(PartialEq, Eq)]
-    pub struct ListXattrs4Resok {
+    pub struct ListXattrs4ResOk {
         /// Where to go on.
         pub cookie: u64,
         /// The names.
@@ -43,9 +43,9 @@ impl Operation for ListXattrs {
     const DESCRIPTOR: OpDescriptor =
         OpDescriptor { minors: Minors::SINCE_V4_2, ..OpDescriptor::new(OP_LISTXATTRS, errors::LISTXATTRS) };
     type Args = ListXattrs4Args;
-    type Res = ListXattrs4Resok;
+    type Res = ListXattrs4ResOk;
 
-    async fn call(&self, cx: &mut CompoundContext<'_>, args: ListXattrs4Args) -> OpResult<ListXattrs4Resok> {
+    async fn call(&self, cx: &mut CompoundContext<'_>, args: ListXattrs4Args) -> OpResult<ListXattrs4ResOk> {
         let xattrs = xattrs(cx)?;
         let room = u32::try_from(cx.reply_room()).unwrap_or(u32::MAX);
         // Whether the client or the session is to blame when not even one name fits.
@@ -57,7 +57,7 @@ impl Operation for ListXattrs {
             return Err(too_small.into());
         }
         let names = page.names.into_iter().map(Opaque).collect();
-        Ok(ListXattrs4Resok { cookie: page.cookie, names, eof: page.eof })
+        Ok(ListXattrs4ResOk { cookie: page.cookie, names, eof: page.eof })
     }
 }
 

@@ -24,7 +24,7 @@ xdr_struct! {
 
 xdr_struct! {
     /// READ4resok.
-    pub struct Read4Resok {
+    pub struct Read4ResOk {
         /// Whether the data reaches the end of the file.
         pub eof: bool,
         /// The data: fewer bytes than asked for at the end of the file or by a limit of the server.
@@ -42,16 +42,16 @@ impl Operation for Read {
     const DESCRIPTOR: OpDescriptor =
         OpDescriptor { flags: OpFlags::USES_STATEID, ..OpDescriptor::new(OP_READ, errors::READ) };
     type Args = Read4Args;
-    type Res = Read4Resok;
+    type Res = Read4ResOk;
 
-    async fn call(&self, cx: &mut CompoundContext<'_>, args: Read4Args) -> OpResult<Read4Resok> {
+    async fn call(&self, cx: &mut CompoundContext<'_>, args: Read4Args) -> OpResult<Read4ResOk> {
         let row = &Self::DESCRIPTOR;
         let authority = io::check_stateid(cx, row, args.stateid, Io::Read)?;
         let count = io::read_count(cx, args.offset, args.count, OVERHEAD);
         let at = cx.current()?;
         let read = at.fs().read(&cx.request, &at.node, args.offset, count, authority).await;
         let read = read.map_err(|error| io::data_error(cx, row, error))?;
-        Ok(Read4Resok { eof: read.eof, data: Opaque(read.data) })
+        Ok(Read4ResOk { eof: read.eof, data: Opaque(read.data) })
     }
 }
 

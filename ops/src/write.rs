@@ -28,7 +28,7 @@ xdr_struct! {
 xdr_struct! {
     /// WRITE4resok.
     #[derive(PartialEq, Eq)]
-    pub struct Write4Resok {
+    pub struct Write4ResOk {
         /// Bytes written: fewer than sent by a limit of the server.
         pub count: u32,
         /// How durable they are: at least as asked.
@@ -48,9 +48,9 @@ impl Operation for Write {
         ..OpDescriptor::new(OP_WRITE, errors::WRITE)
     };
     type Args = Write4Args;
-    type Res = Write4Resok;
+    type Res = Write4ResOk;
 
-    async fn call(&self, cx: &mut CompoundContext<'_>, args: Write4Args) -> OpResult<Write4Resok> {
+    async fn call(&self, cx: &mut CompoundContext<'_>, args: Write4Args) -> OpResult<Write4ResOk> {
         let row = &Self::DESCRIPTOR;
         let authority = io::check_stateid(cx, row, args.stateid, Io::Write)?;
         let mut data = args.data.0;
@@ -65,7 +65,7 @@ impl Operation for Write {
         let stability = args.stable.into();
         let written = at.fs().write(&cx.request, &at.node, args.offset, data, stability, authority).await;
         let written = written.map_err(|error| io::data_error(cx, row, error))?;
-        Ok(Write4Resok { count: written.count, committed: written.committed.into(), writeverf })
+        Ok(Write4ResOk { count: written.count, committed: written.committed.into(), writeverf })
     }
 }
 

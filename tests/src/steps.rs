@@ -12,7 +12,7 @@ use dittofs_ops::lookup::{Lookup, Lookup4Args};
 use dittofs_ops::open::{CreateHow4, Open, Open4Args, OpenClaim4, OpenFlag4};
 use dittofs_ops::putfh::{PutFh, Putfh4Args};
 use dittofs_ops::putrootfh::PutRootFh;
-use dittofs_ops::read::{Read, Read4Args, Read4Resok};
+use dittofs_ops::read::{Read, Read4Args, Read4ResOk};
 use dittofs_ops::write::{Write, Write4Args};
 
 use crate::Session;
@@ -136,7 +136,7 @@ impl Session {
     }
 
     /// Reads once.
-    pub async fn read(&mut self, file: &OpenFile, offset: u64, count: u32) -> Read4Resok {
+    pub async fn read(&mut self, file: &OpenFile, offset: u64, count: u32) -> Read4ResOk {
         let args = Read4Args { stateid: file.stateid, offset, count };
         let compound = self.compound().op::<PutFh>(&put(&file.fh)).op::<Read>(&args);
         self.run(compound).await.ok().get::<Read>()
