@@ -28,15 +28,15 @@ pub struct SessionLimits {
 impl Default for SessionLimits {
     fn default() -> Self {
         Self {
-            clients: 65_536,
-            sessions_per_client: 64,
+            clients: 16_384,
+            sessions_per_client: 16,
             slots_total: 65_536,
             slots_per_session: 256,
             slots_initial: 64,
             slot_window: Duration::from_secs(10),
             max_request_size: (1 << 20) + (16 << 10),
             max_response_size: (1 << 20) + (16 << 10),
-            max_response_size_cached: 16 << 10,
+            max_response_size_cached: 8 << 10,
             max_operations: 128,
         }
     }

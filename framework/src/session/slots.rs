@@ -17,7 +17,7 @@ use super::slot::{Slot, SlotState};
 use crate::clock::Timestamp;
 
 /// Slots that are allocated together.
-const CHUNK: u32 = 16;
+const CHUNK: u32 = 8;
 /// The target of an idle session while slots are short.
 const IDLE_UNDER_PRESSURE: u32 = 4;
 
