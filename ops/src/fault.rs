@@ -1,4 +1,4 @@
-//! What a failure of the file system is on the wire, when it happens to an operation on names and attributes.
+//! What a failure of the file system is on the wire.
 
 use dittofs_framework::attr::{Bitmap, FATTR4_TYPE};
 use dittofs_framework::compound::CompoundContext;
@@ -6,8 +6,8 @@ use dittofs_framework::export::ExportNode;
 use dittofs_framework::fs::FsError;
 use dittofs_framework::op::OpDescriptor;
 use dittofs_framework::proto::{
-    FileType, NFS4ERR_ACCESS, NFS4ERR_EXIST, NFS4ERR_INVAL, NFS4ERR_NOSPC, NFS4ERR_NOTDIR, NFS4ERR_PERM,
-    NFS4ERR_SERVERFAULT, NFS4ERR_STALE, NFS4ERR_SYMLINK, Status,
+    FileType, NFS4ERR_ACCESS, NFS4ERR_EXIST, NFS4ERR_INVAL, NFS4ERR_IO, NFS4ERR_NOSPC, NFS4ERR_NOTDIR,
+    NFS4ERR_PERM, NFS4ERR_SERVERFAULT, NFS4ERR_STALE, NFS4ERR_SYMLINK, Status,
 };
 
 /// The status of `error` if the row has it; otherwise the nearest that it has.
@@ -20,7 +20,10 @@ pub(crate) fn fs_error(row: &OpDescriptor, error: FsError) -> Status {
         // There is no name that could be missing: it is the directory that is gone.
         FsError::NotFound => NFS4ERR_STALE,
         FsError::NotEmpty => NFS4ERR_EXIST,
+        // COMMIT and DEALLOCATE write as well, and have no status for want of room.
+        FsError::Quota if !row.allows(NFS4ERR_NOSPC) => NFS4ERR_IO,
         FsError::Quota => NFS4ERR_NOSPC,
+        FsError::NoSpace => NFS4ERR_IO,
         FsError::IsDir
         | FsError::Symlink
         | FsError::WrongType
@@ -71,6 +74,8 @@ mod tests {
     #[case::access(&[NFS4ERR_PERM], FsError::Access, NFS4ERR_PERM)]
     #[case::not_empty(&[NFS4ERR_EXIST], FsError::NotEmpty, NFS4ERR_EXIST)]
     #[case::quota(&[NFS4ERR_NOSPC], FsError::Quota, NFS4ERR_NOSPC)]
+    #[case::quota_unlisted(&[NFS4ERR_IO], FsError::Quota, NFS4ERR_IO)]
+    #[case::space_unlisted(&[NFS4ERR_IO], FsError::NoSpace, NFS4ERR_IO)]
     #[case::type_unlisted(&[NFS4ERR_INVAL], FsError::WrongType, NFS4ERR_INVAL)]
     #[case::too_long(&[NFS4ERR_NAMETOOLONG, NFS4ERR_INVAL], FsError::NameTooLong, NFS4ERR_NAMETOOLONG)]
     #[case::nothing_near(&[NFS4ERR_INVAL], FsError::CrossDevice, NFS4ERR_SERVERFAULT)]

@@ -6,12 +6,12 @@ use dittofs_framework::export::ExportNode;
 use dittofs_framework::fs::{Attributes, Authority, FsError, Stability};
 use dittofs_framework::op::OpDescriptor;
 use dittofs_framework::proto::{
-    Minor, NFS4ERR_ACCESS, NFS4ERR_FBIG, NFS4ERR_INVAL, NFS4ERR_LOCKED, NFS4ERR_PERM, NFS4ERR_SERVERFAULT,
-    NFS4ERR_WRONG_TYPE, Stateid, Status,
+    Minor, NFS4ERR_ACCESS, NFS4ERR_FBIG, NFS4ERR_INVAL, NFS4ERR_LOCKED, NFS4ERR_WRONG_TYPE, Stateid, Status,
 };
 use dittofs_framework::state::{FileKey, Io};
 use dittofs_framework::xdr_enum;
 
+use crate::fault::fs_error;
 use crate::file_type::check_regular;
 
 xdr_enum! {
@@ -56,7 +56,7 @@ pub(crate) fn check_stateid(
     let stateid = cx.stateid(stateid)?;
     let file = FileKey::from(cx.current()?);
     let checked = cx.service().state().check_io(&cx.request, &stateid, &file, io);
-    checked.map_err(|status| allowed(row, status))
+    checked.map_err(|status| stateid_error(row, status))
 }
 
 /// Like [`check_stateid`], for a stateid that goes with the saved filehandle: the source of COPY and CLONE.
@@ -68,7 +68,7 @@ pub(crate) fn check_source_stateid(
     let stateid = cx.saved_stateid(stateid)?;
     let file = FileKey::from(cx.saved()?);
     let checked = cx.service().state().check_io(&cx.request, &stateid, &file, Io::Read);
-    checked.map_err(|status| allowed(row, status))
+    checked.map_err(|status| stateid_error(row, status))
 }
 
 /// The size of a regular file, for operations that say what else it is, as READ does ([`check_regular`]).
@@ -100,7 +100,7 @@ async fn type_and_size(
 ) -> Result<Attributes, Status> {
     const WANTED: Bitmap = Bitmap::of(&[FATTR4_TYPE, FATTR4_SIZE]);
     let found = at.fs().attributes(&cx.request, &at.node, WANTED).await;
-    found.map_err(|error| allowed(row, error.into()))
+    found.map_err(|error| fs_error(row, error))
 }
 
 /// What a failure of the file system is in READ and its like.
@@ -110,7 +110,7 @@ async fn type_and_size(
 pub(crate) fn data_error(cx: &CompoundContext<'_>, row: &OpDescriptor, error: FsError) -> Status {
     match error {
         FsError::Symlink | FsError::WrongType if cx.minor() == Minor::V0 => NFS4ERR_INVAL,
-        _ => allowed(row, error.into()),
+        _ => fs_error(row, error),
     }
 }
 
@@ -119,27 +119,14 @@ pub(crate) fn data_error(cx: &CompoundContext<'_>, row: &OpDescriptor, error: Fs
 pub(crate) fn regular_file_error(row: &OpDescriptor, error: FsError) -> Status {
     match error {
         FsError::IsDir | FsError::Symlink => NFS4ERR_WRONG_TYPE,
-        _ => allowed(row, error.into()),
+        _ => fs_error(row, error),
     }
 }
 
-/// The status itself if the row has it; otherwise the nearest that it has.
-///
-/// NFS4ERR_PERM and NFS4ERR_ACCESS stand for each other. A share reservation that a special stateid meets is NFS4ERR_LOCKED, which
-/// RFC 7862 section 11.2 does not give to ALLOCATE, DEALLOCATE, CLONE and IO_ADVISE: there it is a refusal of access.
-pub(crate) fn allowed(row: &OpDescriptor, status: Status) -> Status {
-    let nearest = match status {
-        NFS4ERR_PERM | NFS4ERR_LOCKED => NFS4ERR_ACCESS,
-        NFS4ERR_ACCESS => NFS4ERR_PERM,
-        _ => NFS4ERR_SERVERFAULT,
-    };
-    if row.allows(status) {
-        status
-    } else if row.allows(nearest) {
-        nearest
-    } else {
-        NFS4ERR_SERVERFAULT
-    }
+/// The status of a refused stateid. A share reservation that a special one meets is NFS4ERR_LOCKED, which RFC 7862 section 11.2
+/// does not give to ALLOCATE, DEALLOCATE, CLONE and IO_ADVISE: there it is a refusal of access.
+fn stateid_error(row: &OpDescriptor, status: Status) -> Status {
+    if status == NFS4ERR_LOCKED && !row.allows(status) { NFS4ERR_ACCESS } else { status }
 }
 
 /// How many bytes a read from `offset` may return in a body that has `overhead` bytes besides the data and its padding.
