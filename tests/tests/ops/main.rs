@@ -4,18 +4,32 @@
 
 mod common;
 mod plain;
+mod tree;
 
+mod access;
 mod allocate;
 mod clone;
 mod commit;
 mod copy;
+mod create;
 mod deallocate;
+mod filehandles;
+mod getattr;
 mod getxattr;
 mod io_advise;
+mod link;
 mod listxattrs;
+mod lookup;
 mod read;
 mod read_plus;
+mod readdir;
+mod readlink;
+mod remove;
 mod removexattr;
+mod rename;
+mod secinfo;
 mod seek;
+mod setattr;
 mod setxattr;
+mod verify;
 mod write;

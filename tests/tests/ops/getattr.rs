@@ -1,0 +1,108 @@
+//! Origin: the statements of the RFC, one by one.
+//! RFC: 8881 sections 5.5, 5.8.2.23 and 18.7.
+
+use dittofs_framework::attr::{
+    Bitmap, FATTR4_CHANGE, FATTR4_FILEHANDLE, FATTR4_FILEID, FATTR4_FSID, FATTR4_LEASE_TIME, FATTR4_MODE,
+    FATTR4_MOUNTED_ON_FILEID, FATTR4_OPEN_ARGUMENTS, FATTR4_RDATTR_ERROR, FATTR4_SPACE_TOTAL,
+    FATTR4_SUPPATTR_EXCLCREAT, FATTR4_SUPPORTED_ATTRS, FATTR4_TIME_ACCESS_SET, FATTR4_TIME_MODIFY_SET,
+    FATTR4_TYPE, known_in,
+};
+use dittofs_framework::proto::{FileType, Fsid, Minor, NFS4_OK, NFS4ERR_INVAL, NfsFh4, Status};
+use dittofs_framework::xdr::XdrEncode;
+use dittofs_ops::getattr::{GetAttr, Getattr4Args};
+use dittofs_tests::{SessionOptions, TestServerOptions};
+use rstest::rstest;
+
+use crate::tree::{Asks, Kind, Tree, fattr};
+
+const WRITE_ONLY: Bitmap = Bitmap::of(&[FATTR4_TIME_ACCESS_SET, FATTR4_TIME_MODIFY_SET]);
+
+#[rstest]
+#[case::none(&[], &[])]
+#[case::one(&[FATTR4_TYPE], &[FATTR4_TYPE])]
+#[case::unsupported_is_absent(&[FATTR4_TYPE, 12, FATTR4_MODE], &[FATTR4_TYPE, FATTR4_MODE])]
+#[case::undefined_is_absent(&[FATTR4_TYPE, 120], &[FATTR4_TYPE])]
+#[case::only_undefined(&[120], &[])]
+#[tokio::test]
+async fn what_is_wanted_and_supported_is_there(#[case] wanted: &[u32], #[case] expected: &[u32]) {
+    let mut tree = Tree::new().await;
+    tree.make("dir", Kind::Dir).await;
+    let args = Getattr4Args { attr_request: Bitmap::of(wanted) };
+    let answer = tree.run::<GetAttr>(&["export", "dir"], &args).await.unwrap().obj_attributes;
+    assert_eq!(answer.attrmask, Bitmap::of(expected));
+    let all: [(u32, &dyn XdrEncode); 2] = [(FATTR4_TYPE, &FileType::Dir), (FATTR4_MODE, &0o755_u32)];
+    let values: Vec<_> = all.into_iter().filter(|(number, _)| expected.contains(number)).collect();
+    assert_eq!(answer, fattr(&values));
+    tree.stop().await;
+}
+
+#[rstest]
+#[case::minor_1(Minor::V1)]
+#[case::minor_2(Minor::V2)]
+#[tokio::test]
+async fn whatever_is_supported_can_be_had_of_every_kind(#[case] minor: Minor) {
+    let session = SessionOptions { minor, ..SessionOptions::default() };
+    let mut tree = Tree::with(TestServerOptions::default(), session).await;
+    let supported: Bitmap = tree.attribute(&["export"], FATTR4_SUPPORTED_ATTRS).await;
+    assert!(supported.minus(known_in(minor)).is_empty());
+    assert_eq!(supported.contains(FATTR4_OPEN_ARGUMENTS), minor == Minor::V2);
+    let attr_request = supported.minus(WRITE_ONLY);
+    for kind in Kind::ALL {
+        tree.make("object", kind).await;
+        let answer = tree.run::<GetAttr>(&["export", "object"], &Getattr4Args { attr_request }).await;
+        assert_eq!(answer.unwrap().obj_attributes.attrmask, attr_request, "{kind:?}");
+        tree.remove("object").await;
+    }
+    tree.stop().await;
+}
+
+#[rstest]
+#[case::access_time(&[FATTR4_TIME_ACCESS_SET])]
+#[case::modify_time(&[FATTR4_TIME_MODIFY_SET])]
+#[case::among_others(&[FATTR4_TYPE, FATTR4_TIME_MODIFY_SET, FATTR4_MODE])]
+#[tokio::test]
+async fn what_can_only_be_set_cannot_be_had(#[case] wanted: &[u32]) {
+    let mut tree = Tree::new().await;
+    let args = Getattr4Args { attr_request: Bitmap::of(wanted) };
+    assert_eq!(tree.run::<GetAttr>(&["export"], &args).await.unwrap_err(), NFS4ERR_INVAL);
+    tree.stop().await;
+}
+
+#[tokio::test]
+async fn the_root_of_an_export_is_mounted_on_the_pseudo_file_system() {
+    let mut tree = Tree::new().await;
+    tree.make("dir", Kind::Dir).await;
+    let root: u64 = tree.attribute(&[], FATTR4_FILEID).await;
+    assert_eq!(tree.attribute::<u64>(&[], FATTR4_MOUNTED_ON_FILEID).await, root);
+    let export: u64 = tree.attribute(&["export"], FATTR4_MOUNTED_ON_FILEID).await;
+    let other: u64 = tree.attribute(&["other"], FATTR4_MOUNTED_ON_FILEID).await;
+    assert!(export != other && export != root && other != root);
+    // Anywhere else it is the fileid.
+    let dir = ["export", "dir"];
+    let fileid: u64 = tree.attribute(&dir, FATTR4_FILEID).await;
+    assert_eq!(tree.attribute::<u64>(&dir, FATTR4_MOUNTED_ON_FILEID).await, fileid);
+    let in_pseudo: Fsid = tree.attribute(&[], FATTR4_FSID).await;
+    assert_ne!(tree.attribute::<Fsid>(&["export"], FATTR4_FSID).await, in_pseudo);
+    tree.stop().await;
+}
+
+#[tokio::test]
+async fn values_of_the_server_and_the_file_system_are_theirs() {
+    let mut tree = Tree::new().await;
+    assert_eq!(tree.attribute::<u32>(&["export"], FATTR4_LEASE_TIME).await, 90);
+    assert_eq!(tree.attribute::<u64>(&["export"], FATTR4_SPACE_TOTAL).await, 8 << 30);
+    let handle = tree.session.lookup(&["export"]).await;
+    assert_eq!(tree.attribute::<NfsFh4>(&["export"], FATTR4_FILEHANDLE).await, handle);
+    assert_eq!(tree.attribute::<Status>(&["export"], FATTR4_RDATTR_ERROR).await, NFS4_OK);
+    let exclcreat: Bitmap = tree.attribute(&["export"], FATTR4_SUPPATTR_EXCLCREAT).await;
+    assert!(exclcreat.contains(FATTR4_MODE) && !exclcreat.contains(FATTR4_CHANGE));
+    tree.stop().await;
+}
+
+#[tokio::test]
+async fn it_refuses_like_every_operation() {
+    let mut tree = Tree::new().await;
+    let args = Getattr4Args { attr_request: Bitmap::of(&[FATTR4_TYPE]) };
+    tree.check_common::<GetAttr>(&args, Asks::FileSystem).await;
+    tree.stop().await;
+}
