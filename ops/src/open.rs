@@ -10,7 +10,7 @@ use dittofs_framework::export::ExportNode;
 use dittofs_framework::fs::{Authority, OpenHold, SetAttributes, ShareAccess};
 use dittofs_framework::op::{OpDescriptor, OpFlags, OpResult, Operation};
 use dittofs_framework::proto::{
-    ChangeInfo, Component4, Fattr4, NFS4ERR_INVAL, OP_OPEN, StateOwner, Stateid, Verifier4,
+    ChangeInfo, Component4, Fattr4, NFS4ERR_GRACE, NFS4ERR_INVAL, OP_OPEN, StateOwner, Stateid, Verifier4,
 };
 use dittofs_framework::state::{FileKey, OpenRequest, ShareDeny};
 use dittofs_framework::{register_operation, xdr_enum, xdr_struct, xdr_union};
@@ -192,6 +192,10 @@ impl Operation for Open {
         let (access, want) = parse_access(args.share_access)?;
         let deny = parse_deny(args.share_deny)?;
         claim::check(&args.claim)?;
+        // RFC 8881 section 18.51.3: nothing but reclaims before the client has said that it has none left.
+        if !cx.client()?.has_reclaim_complete() {
+            return Err(NFS4ERR_GRACE.into());
+        }
         let owner = StateOwner { clientid: cx.clientid()?, owner: args.owner.owner };
         // A file must not be made for an open that is then refused.
         cx.service().state().check_room(owner.clientid)?;

@@ -11,8 +11,12 @@ use dittofs_ops::create_session::CreateSession;
 use dittofs_ops::destroy_clientid::{DestroyClientid, DestroyClientid4Args};
 use dittofs_ops::destroy_session::{DestroySession, DestroySession4Args};
 use dittofs_ops::exchange_id::ExchangeId;
+use dittofs_ops::lookup::{Lookup, Lookup4Args};
+use dittofs_ops::open::Open;
+use dittofs_ops::putrootfh::PutRootFh;
 use dittofs_ops::reclaim_complete::{ReclaimComplete, ReclaimComplete4Args};
 use dittofs_ops::sequence::Sequence;
+use dittofs_tests::{open_args, unchecked};
 use rstest::rstest;
 
 use crate::world::*;
@@ -221,4 +225,20 @@ fn bad_values_in_create_session(#[case] at: usize, #[case] value: u32) {
     args.resize(args.len() + 64, 0);
     let compound = Compound::new(Minor::V1).op_with_args::<CreateSession>(&args);
     assert_eq!(world.call(&compound).status, NFS4ERR_BADXDR);
+}
+
+#[test]
+fn nothing_is_opened_before_reclaim_complete() {
+    let mut world = World::new();
+    let mut session = world.session("client");
+    let open = Compound::new(Minor::V1)
+        .op::<PutRootFh>(&())
+        .op::<Lookup>(&Lookup4Args { objname: component("export") })
+        .op::<Open>(&open_args("file", 1, 0, "owner", unchecked()));
+    assert_eq!(world.run(&mut session, &open).status, NFS4ERR_GRACE);
+    world.run(&mut session, &reclaim_complete(false)).ok();
+    world.run(&mut session, &open).ok();
+    // And with a file open the client is not to be destroyed, even without a session.
+    world.call(&destroy_session(session.id)).ok();
+    assert_eq!(world.call(&destroy_clientid(session.clientid)).status, NFS4ERR_CLIENTID_BUSY);
 }
