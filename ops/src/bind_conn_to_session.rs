@@ -2,7 +2,7 @@
 
 use dittofs_framework::compound::CompoundContext;
 use dittofs_framework::op::{Minors, OpDescriptor, OpFlags, OpResult, Operation};
-use dittofs_framework::proto::{BindConnToSession4Args, BindConnToSession4Resok, OP_BIND_CONN_TO_SESSION};
+use dittofs_framework::proto::{BindConnToSession4Args, BindConnToSession4ResOk, OP_BIND_CONN_TO_SESSION};
 use dittofs_framework::register_operation;
 
 use crate::errors;
@@ -17,13 +17,13 @@ impl Operation for BindConnToSession {
         ..OpDescriptor::new(OP_BIND_CONN_TO_SESSION, errors::BIND_CONN_TO_SESSION)
     };
     type Args = BindConnToSession4Args;
-    type Res = BindConnToSession4Resok;
+    type Res = BindConnToSession4ResOk;
 
     async fn call(
         &self,
         cx: &mut CompoundContext<'_>,
         args: BindConnToSession4Args,
-    ) -> OpResult<BindConnToSession4Resok> {
+    ) -> OpResult<BindConnToSession4ResOk> {
         let connection = cx.connection_sessions();
         Ok(cx.service().sessions().bind_conn_to_session(&args, &connection)?)
     }

@@ -2,7 +2,7 @@
 
 use dittofs_framework::compound::CompoundContext;
 use dittofs_framework::op::{Minors, OpDescriptor, OpFlags, OpResult, Operation};
-use dittofs_framework::proto::{CreateSession4Args, CreateSession4Resok, OP_CREATE_SESSION};
+use dittofs_framework::proto::{CreateSession4Args, CreateSession4ResOk, OP_CREATE_SESSION};
 use dittofs_framework::register_operation;
 use dittofs_framework::session::UserId;
 
@@ -19,13 +19,13 @@ impl Operation for CreateSession {
         ..OpDescriptor::new(OP_CREATE_SESSION, errors::CREATE_SESSION)
     };
     type Args = CreateSession4Args;
-    type Res = CreateSession4Resok;
+    type Res = CreateSession4ResOk;
 
     async fn call(
         &self,
         cx: &mut CompoundContext<'_>,
         args: CreateSession4Args,
-    ) -> OpResult<CreateSession4Resok> {
+    ) -> OpResult<CreateSession4ResOk> {
         let service = cx.service();
         let user = UserId::from(cx.principal());
         let connection = cx.connection_sessions();

@@ -2,7 +2,7 @@
 
 use dittofs_framework::compound::CompoundContext;
 use dittofs_framework::op::{Minors, OpDescriptor, OpFlags, OpResult, Operation};
-use dittofs_framework::proto::{ExchangeId4Args, ExchangeId4Resok, OP_EXCHANGE_ID};
+use dittofs_framework::proto::{ExchangeId4Args, ExchangeId4ResOk, OP_EXCHANGE_ID};
 use dittofs_framework::register_operation;
 use dittofs_framework::session::UserId;
 
@@ -21,9 +21,9 @@ impl Operation for ExchangeId {
         ..OpDescriptor::new(OP_EXCHANGE_ID, errors::EXCHANGE_ID)
     };
     type Args = ExchangeId4Args;
-    type Res = ExchangeId4Resok;
+    type Res = ExchangeId4ResOk;
 
-    async fn call(&self, cx: &mut CompoundContext<'_>, args: ExchangeId4Args) -> OpResult<ExchangeId4Resok> {
+    async fn call(&self, cx: &mut CompoundContext<'_>, args: ExchangeId4Args) -> OpResult<ExchangeId4ResOk> {
         let service = cx.service();
         let user = UserId::from(cx.principal());
         let has_state = |client| service.state().has_state(client);

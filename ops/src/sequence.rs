@@ -2,7 +2,7 @@
 
 use dittofs_framework::compound::CompoundContext;
 use dittofs_framework::op::{Minors, OpDescriptor, OpError, OpFlags, OpResult, Operation};
-use dittofs_framework::proto::{OP_SEQUENCE, Sequence4Args, Sequence4Resok};
+use dittofs_framework::proto::{OP_SEQUENCE, Sequence4Args, Sequence4ResOk};
 use dittofs_framework::register_operation;
 use dittofs_framework::session::{Admission, SequenceRequest, UserId};
 
@@ -24,9 +24,9 @@ impl Operation for Sequence {
         ..OpDescriptor::new(OP_SEQUENCE, errors::SEQUENCE)
     };
     type Args = Sequence4Args;
-    type Res = Sequence4Resok;
+    type Res = Sequence4ResOk;
 
-    async fn call(&self, cx: &mut CompoundContext<'_>, args: Sequence4Args) -> OpResult<Sequence4Resok> {
+    async fn call(&self, cx: &mut CompoundContext<'_>, args: Sequence4Args) -> OpResult<Sequence4ResOk> {
         let connection = cx.connection_sessions();
         let request = SequenceRequest {
             connection: &connection,

@@ -1,8 +1,8 @@
 use bytes::Bytes;
 use dittofs_framework::proto::{
     AtMostOne, AtMostOneU32, CallbackSecParms4, ChannelAttrs4, ClientId, ClientOwner4, CreateSession4Args,
-    CreateSessionFlags, ExchangeId4Args, ExchangeId4Resok, ExchangeIdFlags, Minor, NFS_PROGRAM, NFS_V4,
-    Sequence4Args, Sequence4Resok, SessionId, StateProtect4A,
+    CreateSessionFlags, ExchangeId4Args, ExchangeId4ResOk, ExchangeIdFlags, Minor, NFS_PROGRAM, NFS_V4,
+    Sequence4Args, Sequence4ResOk, SessionId, StateProtect4A,
 };
 use dittofs_framework::testing::{Compound, CompoundReply, RpcClient, RpcCredential, RpcError, RpcTarget};
 use dittofs_framework::xdr::{Opaque, XdrEncode, XdrWriter};
@@ -81,7 +81,7 @@ impl Client {
     }
 
     /// EXCHANGE_ID as a client owner of that name, which must succeed.
-    pub async fn exchange_id(&mut self, minor: Minor, owner: &str, verifier: [u8; 8]) -> ExchangeId4Resok {
+    pub async fn exchange_id(&mut self, minor: Minor, owner: &str, verifier: [u8; 8]) -> ExchangeId4ResOk {
         let compound = Compound::new(minor).op::<ExchangeId>(&exchange_id_args(owner, verifier));
         self.run(&compound).await.ok().get::<ExchangeId>()
     }
@@ -213,7 +213,7 @@ impl Session {
     }
 
     /// A SEQUENCE alone on slot 0, which must succeed.
-    pub async fn sequence(&mut self) -> Sequence4Resok {
+    pub async fn sequence(&mut self) -> Sequence4ResOk {
         self.run(self.compound()).await.ok().get::<Sequence>()
     }
 

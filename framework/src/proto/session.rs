@@ -211,7 +211,7 @@ xdr_struct! {
 xdr_struct! {
     /// EXCHANGE_ID4resok.
     #[derive(Clone, PartialEq, Eq)]
-    pub struct ExchangeId4Resok {
+    pub struct ExchangeId4ResOk {
         /// The client ID.
         pub clientid: ClientId,
         /// csa_sequence of the CREATE_SESSION that confirms it.
@@ -362,7 +362,7 @@ xdr_struct! {
 xdr_struct! {
     /// CREATE_SESSION4resok.
     #[derive(Clone, PartialEq, Eq)]
-    pub struct CreateSession4Resok {
+    pub struct CreateSession4ResOk {
         /// The session.
         pub sessionid: SessionId,
         /// csa_sequence again.
@@ -396,7 +396,7 @@ xdr_struct! {
 xdr_struct! {
     /// SEQUENCE4resok.
     #[derive(Clone, Copy, PartialEq, Eq)]
-    pub struct Sequence4Resok {
+    pub struct Sequence4ResOk {
         /// sa_sessionid again.
         pub sessionid: SessionId,
         /// sa_sequenceid again.
@@ -454,7 +454,7 @@ xdr_struct! {
 xdr_struct! {
     /// BIND_CONN_TO_SESSION4resok.
     #[derive(Clone, Copy, PartialEq, Eq)]
-    pub struct BindConnToSession4Resok {
+    pub struct BindConnToSession4ResOk {
         /// The session.
         pub sessionid: SessionId,
         /// The channels that the connection serves now.

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::clock::Timestamp;
 use crate::proto::{
-    BindConnToSession4Args, BindConnToSession4Resok, ChannelDirFromClient, ChannelDirFromServer, ClientId,
+    BindConnToSession4Args, BindConnToSession4ResOk, ChannelDirFromClient, ChannelDirFromServer, ClientId,
     NFS4ERR_BADSESSION, NFS4ERR_CLIENTID_BUSY, NFS4ERR_COMPLETE_ALREADY, NFS4ERR_CONN_NOT_BOUND_TO_SESSION,
     NFS4ERR_DELAY, NFS4ERR_INVAL, NFS4ERR_STALE_CLIENTID, SessionId, Status,
 };
@@ -78,14 +78,14 @@ impl SessionCore {
         &self,
         args: &BindConnToSession4Args,
         connection: &ConnectionSessions,
-    ) -> Result<BindConnToSession4Resok, Status> {
+    ) -> Result<BindConnToSession4ResOk, Status> {
         let session = self.sessions.find(&args.sessionid).ok_or(NFS4ERR_BADSESSION)?;
         match args.dir {
             ChannelDirFromClient::Fore | ChannelDirFromClient::ForeOrBoth => {}
             ChannelDirFromClient::Back | ChannelDirFromClient::BackOrBoth => return Err(NFS4ERR_INVAL),
         }
         connection.associate(&session);
-        Ok(BindConnToSession4Resok {
+        Ok(BindConnToSession4ResOk {
             sessionid: args.sessionid,
             dir: ChannelDirFromServer::Fore,
             use_conn_in_rdma_mode: false,

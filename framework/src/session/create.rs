@@ -8,7 +8,7 @@ use super::slots::Slots;
 use super::{ConnectionSessions, Effects, GoneReason, Session, SessionCore, UserId, Within};
 use crate::clock::Timestamp;
 use crate::proto::{
-    CallbackSecParms4, ChannelAttrs4, ClientId, CreateSession4Args, CreateSession4Resok, CreateSessionFlags,
+    CallbackSecParms4, ChannelAttrs4, ClientId, CreateSession4Args, CreateSession4ResOk, CreateSessionFlags,
     NFS4ERR_CLID_INUSE, NFS4ERR_DELAY, NFS4ERR_INVAL, NFS4ERR_NOENT, NFS4ERR_NOSPC, NFS4ERR_SEQ_MISORDERED,
     NFS4ERR_STALE_CLIENTID, SessionId, Status,
 };
@@ -29,7 +29,7 @@ impl SessionCore {
         connection: &ConnectionSessions,
         within: Within<'_>,
         on_confirmed: &dyn Fn(ClientId),
-    ) -> Result<(CreateSession4Resok, Effects), Status> {
+    ) -> Result<(CreateSession4ResOk, Effects), Status> {
         let mut records = self.records.lock();
         // Phase 1: the record.
         let record = records.get(args.clientid).ok_or(NFS4ERR_STALE_CLIENTID)?;
@@ -60,7 +60,7 @@ impl SessionCore {
         let fore_channel = ChannelAttrs4 { max_requests: slots.accepted(), ..offer.fore_channel };
         let sessionid = self.ids.next_sessionid();
         let session = Arc::new(Session::new(sessionid, record.client.clone(), fore_channel, slots));
-        let reply = CreateSession4Resok { sessionid, fore_channel, ..offer };
+        let reply = CreateSession4ResOk { sessionid, fore_channel, ..offer };
         record.create_slot.sequence = args.sequence;
         record.create_slot.reply = Ok(reply.clone());
         record.sessions.push(session.clone());
@@ -75,14 +75,14 @@ impl SessionCore {
     }
 
     /// Everything in the arguments that can be wrong; what is granted, but for the session's ID and slots.
-    fn check_arguments(&self, args: &CreateSession4Args) -> Result<CreateSession4Resok, Status> {
+    fn check_arguments(&self, args: &CreateSession4Args) -> Result<CreateSession4ResOk, Status> {
         if !CreateSessionFlags::all().contains(args.flags) {
             return Err(NFS4ERR_INVAL);
         }
         let back_channel = negotiate_back(&args.back_channel)?;
         let fore_channel = negotiate_fore(&args.fore_channel, &self.limits)?;
         check_sec_parms(&args.sec_parms)?;
-        Ok(CreateSession4Resok {
+        Ok(CreateSession4ResOk {
             sessionid: SessionId([0; 16]),
             sequence: args.sequence,
             // No reply cache that outlives the process, no RDMA, and no callbacks: a client that asked for a backchannel

@@ -4,7 +4,7 @@ use super::record::{OwnerRecords, Record, Records};
 use super::{Client, Effects, GoneReason, SessionCore, UserId, Within};
 use crate::clock::Timestamp;
 use crate::proto::{
-    AtMostOne, ClientId, ExchangeId4Args, ExchangeId4Resok, ExchangeIdFlags, Minor, NFS4ERR_CLID_INUSE,
+    AtMostOne, ClientId, ExchangeId4Args, ExchangeId4ResOk, ExchangeIdFlags, Minor, NFS4ERR_CLID_INUSE,
     NFS4ERR_DELAY, NFS4ERR_INVAL, NFS4ERR_NOENT, NFS4ERR_NOT_SAME, NFS4ERR_PERM, OpaqueId, StateProtect4A,
     StateProtect4R, Status,
 };
@@ -36,7 +36,7 @@ impl SessionCore {
         minor: Minor,
         within: Within<'_>,
         has_state: &dyn Fn(ClientId) -> bool,
-    ) -> Result<(ExchangeId4Resok, Effects), Status> {
+    ) -> Result<(ExchangeId4ResOk, Effects), Status> {
         if !allowed_flags(minor).contains(args.flags) {
             return Err(NFS4ERR_INVAL);
         }
@@ -60,7 +60,7 @@ impl SessionCore {
         records: &mut Records,
         request: &Request<'_>,
         has_state: &dyn Fn(ClientId) -> bool,
-    ) -> Result<(ExchangeId4Resok, Effects), Status> {
+    ) -> Result<(ExchangeId4ResOk, Effects), Status> {
         let owner = records.of_owner(&request.args.client_owner.ownerid.0);
         let mut effects = Effects::default();
         if let Some(record) = owner.confirmed.and_then(|id| records.get(id)) {
@@ -110,11 +110,11 @@ impl SessionCore {
         !record.is_expired(now, self.lease) && (!record.sessions.is_empty() || has_state(record.client.id()))
     }
 
-    fn exchange_id_reply(&self, record: &Record) -> ExchangeId4Resok {
+    fn exchange_id_reply(&self, record: &Record) -> ExchangeId4ResOk {
         let mut flags = ExchangeIdFlags::USE_NON_PNFS;
         flags.set(ExchangeIdFlags::CONFIRMED_R, record.is_confirmed());
         let sequenceid = record.create_slot.sequence.wrapping_add(1);
-        ExchangeId4Resok {
+        ExchangeId4ResOk {
             clientid: record.client.id(),
             sequenceid,
             flags,

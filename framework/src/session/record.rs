@@ -10,7 +10,7 @@ use foldhash::fast::RandomState;
 use super::session::{StillInUse, end_sessions};
 use super::{Client, Effects, GoneReason, Session, Within};
 use crate::clock::Timestamp;
-use crate::proto::{ClientId, CreateSession4Resok, NFS4ERR_SEQ_MISORDERED, Status};
+use crate::proto::{ClientId, CreateSession4ResOk, NFS4ERR_SEQ_MISORDERED, Status};
 
 /// Whether a CREATE_SESSION made a session of the client (RFC 8881 section 18.35.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(super) enum Confirmed {
 #[derive(Debug)]
 pub(super) struct CreateSlot {
     pub(super) sequence: u32,
-    pub(super) reply: Result<CreateSession4Resok, Status>,
+    pub(super) reply: Result<CreateSession4ResOk, Status>,
 }
 
 impl CreateSlot {

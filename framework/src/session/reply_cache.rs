@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 
-use crate::proto::{NFS4_OK, NFS4ERR_RETRY_UNCACHED_REP, OP_SEQUENCE, Sequence4Resok};
+use crate::proto::{NFS4_OK, NFS4ERR_RETRY_UNCACHED_REP, OP_SEQUENCE, Sequence4ResOk};
 use crate::xdr::{Mark, Rope, XdrEncode, XdrWriter};
 
 /// Capacity that an idle slot may keep for the next reply. A larger one is given back as soon as its reply is not needed
@@ -74,7 +74,7 @@ impl ReplyCache {
 
     /// What stands for the reply of a request that was lost half-way: it may have been carried out, and there is no reply
     /// of it. The tag is lost too.
-    pub(super) fn store_lost(&mut self, sequence: &Sequence4Resok, second_opnum: Option<u32>) {
+    pub(super) fn store_lost(&mut self, sequence: &Sequence4ResOk, second_opnum: Option<u32>) {
         self.clear();
         let status = if second_opnum.is_some() { NFS4ERR_RETRY_UNCACHED_REP } else { NFS4_OK };
         let mut w = XdrWriter::new();

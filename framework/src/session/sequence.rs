@@ -11,7 +11,7 @@ use super::{ConnectionSessions, Session, SessionCore, UserId};
 use crate::clock::Timestamp;
 use crate::proto::{
     NFS4ERR_BAD_HIGH_SLOT, NFS4ERR_BADSESSION, NFS4ERR_BADSLOT, NFS4ERR_REP_TOO_BIG,
-    NFS4ERR_REP_TOO_BIG_TO_CACHE, NFS4ERR_REQ_TOO_BIG, NFS4ERR_TOO_MANY_OPS, Sequence4Args, Sequence4Resok,
+    NFS4ERR_REP_TOO_BIG_TO_CACHE, NFS4ERR_REQ_TOO_BIG, NFS4ERR_TOO_MANY_OPS, Sequence4Args, Sequence4ResOk,
     Status,
 };
 use crate::xdr::Rope;
@@ -58,7 +58,7 @@ pub struct Admitted {
     /// Its slot, and through it session and client.
     pub slot: SlotGuard,
     /// What SEQUENCE answers.
-    pub reply: Sequence4Resok,
+    pub reply: Sequence4ResOk,
 }
 
 /// What becomes of a request that begins with SEQUENCE.
@@ -116,7 +116,7 @@ impl SessionCore {
         session.client().renew(now);
         let uses = SlotUse { slotid: args.slotid, highest_slotid: args.highest_slotid };
         let grant = slots.steer(now, slot, uses);
-        let reply = Sequence4Resok {
+        let reply = Sequence4ResOk {
             sessionid: args.sessionid,
             sequenceid: args.sequenceid,
             slotid: args.slotid,

@@ -5,7 +5,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::reply_cache::ReplyCache;
 use super::{Session, UserId};
-use crate::proto::{NFS4ERR_DELAY, NFS4ERR_SEQ_FALSE_RETRY, NFS4ERR_SEQ_MISORDERED, Sequence4Resok, Status};
+use crate::proto::{NFS4ERR_DELAY, NFS4ERR_SEQ_FALSE_RETRY, NFS4ERR_SEQ_MISORDERED, Sequence4ResOk, Status};
 use crate::xdr::{Mark, Rope, XdrWriter};
 
 /// What tells a retry from another request that bears the same numbers (RFC 8881 section 2.10.6.1.3.1).
@@ -133,7 +133,7 @@ impl SlotState {
 #[must_use = "dropping it makes the reply of the request unknown"]
 pub struct SlotGuard {
     session: Arc<Session>,
-    reply: Sequence4Resok,
+    reply: Sequence4ResOk,
     cache_this: CacheThis,
     second_opnum: Option<u32>,
     is_finished: bool,
@@ -149,7 +149,7 @@ pub(super) enum CacheThis {
 impl SlotGuard {
     pub(super) fn new(
         session: Arc<Session>,
-        reply: Sequence4Resok,
+        reply: Sequence4ResOk,
         cache_this: CacheThis,
         second_opnum: Option<u32>,
     ) -> Self {

@@ -8,7 +8,7 @@ use dittofs_framework::compound::{Nfs4Program, Nfs4Service};
 use dittofs_framework::export::{ExportId, Namespace};
 use dittofs_framework::proto::{
     AtMostOne, AtMostOneU32, CallbackSecParms4, ChannelAttrs4, ClientId, ClientOwner4, CreateSession4Args,
-    CreateSession4Resok, CreateSessionFlags, ExchangeId4Args, ExchangeIdFlags, Minor, NFS4_OK, Sequence4Args,
+    CreateSession4ResOk, CreateSessionFlags, ExchangeId4Args, ExchangeIdFlags, Minor, NFS4_OK, Sequence4Args,
     SessionId, StateProtect4A, Status,
 };
 use dittofs_framework::rpc::RpcReply;
@@ -61,7 +61,7 @@ impl World {
         self.call(&compound).ok().get::<ExchangeId>().clientid
     }
 
-    pub(crate) fn create(&mut self, args: &CreateSession4Args) -> CreateSession4Resok {
+    pub(crate) fn create(&mut self, args: &CreateSession4Args) -> CreateSession4ResOk {
         let compound = Compound::new(Minor::V1).op::<CreateSession>(args);
         self.call(&compound).ok().get::<CreateSession>()
     }

@@ -161,7 +161,7 @@ fn uncached(world: &World, session: SessionId) -> Sequence4Args {
 }
 
 /// COMPOUND4res of SEQUENCE and NFS4ERR_RETRY_UNCACHED_REP.
-fn unknown_reply(tag: &[u8], reply: &Sequence4Resok) -> Vec<u8> {
+fn unknown_reply(tag: &[u8], reply: &Sequence4ResOk) -> Vec<u8> {
     let mut w = XdrWriter::new();
     w.u32(NFS4ERR_RETRY_UNCACHED_REP.code());
     w.opaque(tag);

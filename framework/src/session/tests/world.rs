@@ -95,7 +95,7 @@ impl World {
         &self,
         args: &ExchangeId4Args,
         uid: u32,
-    ) -> Result<(ExchangeId4Resok, Effects), Status> {
+    ) -> Result<(ExchangeId4ResOk, Effects), Status> {
         let has_state = |client| self.has_state(client);
         let reply =
             self.core.exchange_id(self.now(), args, user(uid), Minor::V2, Within::Nothing, &has_state);
@@ -107,7 +107,7 @@ impl World {
         &self,
         args: &CreateSession4Args,
         uid: u32,
-    ) -> Result<(CreateSession4Resok, Effects), Status> {
+    ) -> Result<(CreateSession4ResOk, Effects), Status> {
         self.create_within(args, uid, Within::Nothing)
     }
 
@@ -116,7 +116,7 @@ impl World {
         args: &CreateSession4Args,
         uid: u32,
         within: Within<'_>,
-    ) -> Result<(CreateSession4Resok, Effects), Status> {
+    ) -> Result<(CreateSession4ResOk, Effects), Status> {
         let on_confirmed = |client| self.confirmed.borrow_mut().push(client);
         let reply =
             self.core.create_session(self.now(), args, user(uid), &self.connection, within, &on_confirmed);
@@ -133,7 +133,7 @@ impl World {
     }
 
     /// A client of user 1 with a session.
-    pub(super) fn session(&self, name: &str, slots: u32) -> CreateSession4Resok {
+    pub(super) fn session(&self, name: &str, slots: u32) -> CreateSession4ResOk {
         let clientid = self.unconfirmed(name, 1);
         let (reply, effects) = self.create(&create_args(clientid, 1, slots), 1).unwrap();
         assert_eq!(effects, Effects::default());
@@ -160,14 +160,14 @@ impl World {
     }
 
     /// One request from beginning to end; what SEQUENCE answered.
-    pub(super) fn run(&self, args: &Sequence4Args) -> Sequence4Resok {
+    pub(super) fn run(&self, args: &Sequence4Args) -> Sequence4ResOk {
         let admitted = new(self.admit(args, &Ask::default()));
         finish(admitted, NFS4_OK, b"done");
         self.core.check_invariants();
         self.next_reply(args)
     }
 
-    fn next_reply(&self, args: &Sequence4Args) -> Sequence4Resok {
+    fn next_reply(&self, args: &Sequence4Args) -> Sequence4ResOk {
         // A retry answers what the first try did.
         let Admission::Replay(reply) = self.admit(args, &Ask::default()) else { panic!("not cached") };
         let bytes = reply.to_bytes();
