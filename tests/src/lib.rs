@@ -3,6 +3,7 @@
 
 mod client;
 mod local;
+pub mod path;
 mod server;
 mod steps;
 

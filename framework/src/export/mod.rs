@@ -10,9 +10,7 @@ use std::sync::Arc;
 pub use filehandle::{FilehandleError, FilehandleKey, Filehandles, WireHandle};
 pub use namespace::{Namespace, NamespaceBuilder, NamespaceError};
 
-use crate::attr::{
-    Bitmap, FATTR4_CLONE_BLKSIZE, FATTR4_TIME_CREATE, FATTR4_XATTR_SUPPORT, SETTABLE, known_in,
-};
+use crate::attr::{Bitmap, FATTR4_CLONE_BLKSIZE, FATTR4_TIME_CREATE, SETTABLE, known_in};
 use crate::fs::{FileSystem, NodeHandle};
 use crate::proto::Minor;
 
@@ -63,7 +61,6 @@ fn supported_by(fs: &dyn FileSystem, minor: Minor) -> Bitmap {
     };
     only_if(fs.info().has_time_create, FATTR4_TIME_CREATE);
     only_if(fs.server_side_copy().is_some(), FATTR4_CLONE_BLKSIZE);
-    only_if(fs.xattrs().is_some(), FATTR4_XATTR_SUPPORT);
     known
 }
 

@@ -8,6 +8,11 @@ use crate::fs::Credentials;
 use crate::rpc::{AuthFlavor, Connection, ConnectionId, Principal, RpcCall, RpcProgram, RpcReply};
 use crate::xdr::{Rope, XdrWriter};
 
+/// Replies are cut from a chunk of this many bytes, as a connection does it.
+const REPLY_CHUNK: usize = 64 << 10;
+/// With less room than this left in it, another chunk is taken.
+const REPLY_ROOM_MIN: usize = 4 << 10;
+
 /// A program called in the same process, without a socket or RPC header: for benchmarks, fuzzing and small tests.
 pub struct LocalClient {
     program: Arc<dyn RpcProgram>,
@@ -45,6 +50,9 @@ impl LocalClient {
             connection: self.connection.clone(),
             record_len,
         };
+        if self.spare.capacity() < REPLY_ROOM_MIN {
+            self.spare = BytesMut::with_capacity(REPLY_CHUNK);
+        }
         let writer = XdrWriter::with_buffer(std::mem::take(&mut self.spare));
         let mut future = self.program.clone().call(call, writer);
         let Poll::Ready((reply, writer)) = future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
