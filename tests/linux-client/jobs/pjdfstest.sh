@@ -3,6 +3,7 @@
 # mounts: default actimeo=0
 # checks: 382
 # limit: 400
+set -euo pipefail
 
 # All that Linux can do. The 16 of 398 that do not run want a read-only remount (13), a second
 # file system (2) or a file system with a known LINK_MAX (1).
