@@ -1,5 +1,3 @@
-use smallvec::SmallVec;
-
 use crate::xdr::{XdrDecode, XdrEncode, XdrError, XdrReader, XdrWriter};
 
 /// Words of a bitmap that are kept: attribute numbers up to 127. Any higher one on the wire is kept as 127, which
@@ -58,25 +56,30 @@ impl Bitmap {
     }
 
     /// Whether the set has no attribute.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.0 == [0; WORDS]
     }
 
     /// What is in both sets.
+    #[inline]
     pub fn and(self, other: Self) -> Self {
         self.zip(other, |a, b| a & b)
     }
 
     /// What is in either set.
+    #[inline]
     pub fn or(self, other: Self) -> Self {
         self.zip(other, |a, b| a | b)
     }
 
     /// What is in this set and not in `other`.
+    #[inline]
     pub fn minus(self, other: Self) -> Self {
         self.zip(other, |a, b| a & !b)
     }
 
+    #[inline]
     fn zip(self, other: Self, f: impl Fn(u32, u32) -> u32) -> Self {
         let mut words = self.0;
         words.iter_mut().zip(other.0).for_each(|(word, o)| *word = f(*word, o));
@@ -107,13 +110,16 @@ impl std::fmt::Debug for Bitmap {
 impl XdrDecode for Bitmap {
     fn decode(r: &mut XdrReader<'_>) -> Result<Self, XdrError> {
         let len = r.array_len(WIRE_WORDS, 4)?;
-        let mut words: SmallVec<[u32; WORDS]> = SmallVec::new();
-        for _ in 0..len {
-            words.push(r.u32()?);
-        }
         let mut set = Self::EMPTY;
-        set.0.iter_mut().zip(&words).for_each(|(to, word)| *to = *word);
-        Ok(if words.iter().skip(WORDS).any(|word| *word != 0) { set.with(127) } else { set })
+        for index in 0..len {
+            let word = r.u32()?;
+            match set.0.get_mut(index) {
+                Some(kept) => *kept = word,
+                None if word != 0 => set.insert(127),
+                None => (),
+            }
+        }
+        Ok(set)
     }
 }
 
