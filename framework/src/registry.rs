@@ -93,6 +93,7 @@ impl Registry {
     }
 
     /// Adds an operation. A number that is taken makes [`build`](Self::build) fail.
+    #[allow(clippy::should_implement_trait)] // no sum, and the name of the thing
     pub fn add<O: Operation>(mut self, op: O) -> Self {
         self.insert(erase(op), std::any::type_name::<O>());
         self

@@ -1,5 +1,7 @@
 //! Runs one workload of the request path a number of times, for `tests/instructions` to count: request_loop INDEX TIMES
 
+#![allow(clippy::expect_used)] // a tool of the tests
+
 use dittofs_tests::path::{Loop, Workload};
 use mimalloc::MiMalloc;
 
@@ -11,7 +13,8 @@ fn main() {
     let &[index, times] = numbers.as_slice() else {
         return Workload::ALL.iter().for_each(|workload| println!("{workload}"));
     };
-    let mut requests = Loop::new(Workload::ALL[index]);
+    let workload = *Workload::ALL.get(index).expect("an index from the list");
+    let mut requests = Loop::new(workload);
     for _ in 0..times {
         let request = requests.next_request();
         drop(requests.call(request));

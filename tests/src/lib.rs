@@ -1,5 +1,6 @@
 //! What the integration tests share: a server on the loopback interface, and clients that speak to it in the types of
 //! the operations.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::missing_panics_doc)] // a test stops at what is not as it expects
 
 mod client;
 mod local;

@@ -4,9 +4,7 @@ mod bitmap;
 mod decode;
 mod encode;
 mod ids;
-#[allow(clippy::wildcard_imports)]
 mod numbers;
-#[allow(clippy::wildcard_imports)]
 mod table;
 
 pub use bitmap::Bitmap;

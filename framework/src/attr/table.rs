@@ -1,3 +1,4 @@
+#[allow(clippy::wildcard_imports)] // attribute numbers, and nothing else
 use super::numbers::*;
 use super::{AttrSource, Bitmap};
 use crate::proto::Minor;

@@ -283,6 +283,7 @@ pub struct Written {
 }
 
 /// What is the same for all objects of a file system (its limits and habits).
+#[allow(clippy::struct_excessive_bools)] // each is an attribute of its own, as the RFC has them
 #[derive(Debug, Clone, Copy)]
 pub struct FsInfo {
     /// Identity of the file system.

@@ -1,5 +1,7 @@
 //! What tests of a server need: a client that says what it is told, right or wrong.
 
+#![allow(clippy::expect_used)] // a test stops at what is not as it expects
+
 mod compound;
 mod local;
 mod records;

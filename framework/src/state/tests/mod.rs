@@ -68,7 +68,9 @@ impl World {
 
     fn with_limits(limits: StateLimits) -> Self {
         let table = Arc::new(StateTable::new(7, limits));
-        [ALICE, BOB].into_iter().for_each(|client| table.add_client(client));
+        for client in [ALICE, BOB] {
+            table.add_client(client);
+        }
         Self { table, holds: Arc::default() }
     }
 
