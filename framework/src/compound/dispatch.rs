@@ -187,6 +187,10 @@ async fn run_admitted(
             w.cut_back(start);
             let status = fail(w, row.opnum, checked(row, status), &[]);
             body.encode(w);
+            if w.len() > limit.bytes {
+                w.cut_back(start);
+                return Ok(fail(w, row.opnum, limit.status, row.error_tail));
+            }
             Ok(status)
         }
     }
