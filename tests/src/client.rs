@@ -86,7 +86,8 @@ impl Client {
         self.run(&compound).await.ok().get::<ExchangeId>()
     }
 
-    /// EXCHANGE_ID, CREATE_SESSION and RECLAIM_COMPLETE as a client owner of that name.
+    /// EXCHANGE_ID, CREATE_SESSION and RECLAIM_COMPLETE as a client owner of that name. If the client has a session already, this
+    /// is another one, and there is nothing left to reclaim.
     pub async fn session(self, owner: &str) -> Session {
         self.session_with(owner, SessionOptions::default()).await
     }
@@ -106,8 +107,10 @@ impl Client {
             fore_channel: created.fore_channel,
             slots,
         };
-        let complete = session.compound().op::<ReclaimComplete>(&ReclaimComplete4Args { one_fs: false });
-        session.run(complete).await.ok();
+        if !id.flags.contains(ExchangeIdFlags::CONFIRMED_R) {
+            let complete = session.compound().op::<ReclaimComplete>(&ReclaimComplete4Args { one_fs: false });
+            session.run(complete).await.ok();
+        }
         session
     }
 }

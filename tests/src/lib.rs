@@ -4,11 +4,13 @@
 
 mod client;
 mod local;
+mod locks;
 pub mod path;
 mod server;
 mod steps;
 
 pub use client::{Client, Session, SessionOptions, create_session_args, exchange_id_args};
 pub use local::LocalSession;
+pub use locks::*;
 pub use server::{TestServer, TestServerOptions};
 pub use steps::*;

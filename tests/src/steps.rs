@@ -2,10 +2,13 @@
 
 use bytes::Bytes;
 use dittofs_framework::attr::{Bitmap, FATTR4_MODE, FATTR4_SIZE};
-use dittofs_framework::proto::{ClientId, Fattr4, NfsFh4, StateOwner, Stateid, component};
+use dittofs_framework::op::Operation;
+use dittofs_framework::proto::{ClientId, Fattr4, NfsFh4, StateOwner, Stateid, Status, component};
 use dittofs_framework::testing::Compound;
-use dittofs_framework::xdr::{Opaque, XdrWriter};
+use dittofs_framework::xdr::{Opaque, XdrDecode, XdrEncode, decode_all, encode_to_bytes};
+use dittofs_ops::close::{Close, Close4Args};
 use dittofs_ops::create::{Create, Create4Args, CreateType4};
+use dittofs_ops::getattr::{GetAttr, Getattr4Args};
 use dittofs_ops::getfh::GetFh;
 use dittofs_ops::io::StableHow4;
 use dittofs_ops::lookup::{Lookup, Lookup4Args};
@@ -49,18 +52,21 @@ pub fn named(name: &str) -> Lookup4Args {
     Lookup4Args { objname: component(name) }
 }
 
+/// fattr4 with these attributes, in the order of their numbers, and their values in XDR.
+pub fn fattr(attributes: &[(u32, Bytes)]) -> Fattr4 {
+    let numbers: Vec<u32> = attributes.iter().map(|(number, _)| *number).collect();
+    let values: Vec<u8> = attributes.iter().flat_map(|(_, value)| value.iter().copied()).collect();
+    Fattr4 { attrmask: Bitmap::of(&numbers), attr_vals: Opaque(values.into()) }
+}
+
 /// fattr4 with a mode alone.
 pub fn mode_attr(mode: u32) -> Fattr4 {
-    let mut w = XdrWriter::new();
-    w.u32(mode);
-    Fattr4 { attrmask: Bitmap::of(&[FATTR4_MODE]), attr_vals: Opaque(w.finish().to_bytes()) }
+    fattr(&[(FATTR4_MODE, encode_to_bytes(&mode))])
 }
 
 /// fattr4 with a size alone.
 pub fn size_attr(size: u64) -> Fattr4 {
-    let mut w = XdrWriter::new();
-    w.u64(size);
-    Fattr4 { attrmask: Bitmap::of(&[FATTR4_SIZE]), attr_vals: Opaque(w.finish().to_bytes()) }
+    fattr(&[(FATTR4_SIZE, encode_to_bytes(&size))])
 }
 
 /// An owner of opens or locks; the clientid is ignored in minor versions with sessions.
@@ -86,6 +92,34 @@ pub fn unchecked() -> OpenFlag4 {
 }
 
 impl Session {
+    /// Runs an operation on an object.
+    pub async fn run_on<O>(&mut self, fh: &NfsFh4, args: &O::Args) -> Result<O::Res, Status>
+    where
+        O: Operation<Args: XdrEncode, Res: XdrDecode>,
+    {
+        let reply = self.run(self.compound().op::<PutFh>(&put(fh)).op::<O>(args)).await;
+        if reply.status.is_ok() { Ok(reply.get::<O>()) } else { Err(reply.status) }
+    }
+
+    /// The value of one attribute of an object.
+    ///
+    /// # Panics
+    /// If the object does not have it, or it is of another type.
+    pub async fn attribute<T: XdrDecode>(&mut self, fh: &NfsFh4, number: u32) -> T {
+        let args = Getattr4Args { attr_request: Bitmap::of(&[number]) };
+        let found = self.run_on::<GetAttr>(fh, &args).await.expect("attributes").obj_attributes;
+        decode_all(&found.attr_vals.0).expect("an attribute of that type")
+    }
+
+    /// Closes a file, which must succeed.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub async fn close(&mut self, file: &OpenFile) {
+        let args = Close4Args { seqid: 0, open_stateid: file.stateid };
+        self.run_on::<Close>(&file.fh, &args).await.expect("closed");
+    }
+
     /// The filehandle of a path.
     pub async fn lookup(&mut self, path: &[&str]) -> NfsFh4 {
         let compound = walk(self.compound(), path).op::<GetFh>(&());

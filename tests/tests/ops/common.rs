@@ -1,23 +1,23 @@
 //! What the tables share: a world with one file in it, objects that are no files, and stateids that are none.
 
-use dittofs_framework::attr::{Bitmap, FATTR4_CHANGE};
+use dittofs_framework::attr::FATTR4_CHANGE;
 use dittofs_framework::op::Operation;
 use dittofs_framework::proto::{
     Minor, NFS4ERR_BAD_STATEID, NFS4ERR_BADXDR, NFS4ERR_INVAL, NFS4ERR_ISDIR, NFS4ERR_NOFILEHANDLE,
     NFS4ERR_OLD_STATEID, NFS4ERR_SYMLINK, NFS4ERR_WRONG_TYPE, NfsFh4, SpecData, Stateid, Status, component,
 };
 use dittofs_framework::testing::Compound;
-use dittofs_framework::xdr::{Opaque, XdrDecode, XdrEncode, decode_all, encode_to_bytes};
-use dittofs_ops::close::{Close, Close4Args};
+use dittofs_framework::xdr::{Opaque, XdrDecode, XdrEncode, encode_to_bytes};
 use dittofs_ops::create::CreateType4;
-use dittofs_ops::getattr::{GetAttr, Getattr4Args};
+use dittofs_ops::lock::NfsLockType4;
 use dittofs_ops::putfh::{PutFh, Putfh4Args};
 use dittofs_ops::remove::{Remove, Remove4Args};
 use dittofs_ops::savefh::SaveFh;
 use dittofs_ops::setattr::{SetAttr, Setattr4Args};
 use dittofs_ops::setxattr::{SetXattr, SetXattr4Args, SetXattrOption4};
 use dittofs_tests::{
-    Client, OpenFile, Session, SessionOptions, TestServer, TestServerOptions, mode_attr, size_attr, walk,
+    Client, LockRange, OpenFile, Session, SessionOptions, TestServer, TestServerOptions, mode_attr,
+    size_attr, walk,
 };
 
 /// What is in the file at the beginning.
@@ -36,6 +36,12 @@ impl World {
         Self::with(TestServerOptions::default(), SessionOptions::default()).await
     }
 
+    /// In this minor version.
+    pub(crate) async fn of(minor: Minor) -> Self {
+        let session = SessionOptions { minor, ..SessionOptions::default() };
+        Self::with(TestServerOptions::default(), session).await
+    }
+
     /// With these options.
     pub(crate) async fn with(server: TestServerOptions, session: SessionOptions) -> Self {
         let server = TestServer::start_with(server).await;
@@ -50,9 +56,7 @@ impl World {
     where
         O: Operation<Args: XdrEncode, Res: XdrDecode>,
     {
-        let compound = put(self.session.compound(), fh).op::<O>(args);
-        let reply = self.session.run(compound).await;
-        if reply.status.is_ok() { Ok(reply.get::<O>()) } else { Err(reply.status) }
+        self.session.run_on::<O>(fh, args).await
     }
 
     /// Runs an operation on the file.
@@ -94,9 +98,8 @@ impl World {
 
     /// The change attribute of the file.
     pub(crate) async fn change(&mut self) -> u64 {
-        let args = Getattr4Args { attr_request: Bitmap::of(&[FATTR4_CHANGE]) };
-        let attributes = self.run::<GetAttr>(&args).await.expect("attributes").obj_attributes;
-        decode_all(&attributes.attr_vals.0).expect("a change attribute")
+        let fh = self.file.fh.clone();
+        self.session.attribute(&fh, FATTR4_CHANGE).await
     }
 
     /// Removes a name from the first share.
@@ -108,8 +111,8 @@ impl World {
 
     /// Closes the file.
     pub(crate) async fn close(&mut self) {
-        let args = Close4Args { seqid: 0, open_stateid: self.file.stateid };
-        self.run::<Close>(&args).await.expect("closed");
+        let file = self.file.clone();
+        self.session.close(&file).await;
     }
 
     /// Sets an extended attribute of the file.
@@ -148,7 +151,8 @@ impl World {
         self.refuses_cut_short::<O>(&start.op::<SaveFh>(&()), args).await;
     }
 
-    async fn refuses_cut_short<O>(&mut self, start: &Compound, args: &O::Args)
+    /// Checks that arguments that end too early are bad XDR, behind `start`.
+    pub(crate) async fn refuses_cut_short<O>(&mut self, start: &Compound, args: &O::Args)
     where
         O: Operation<Args: XdrEncode, Res: XdrDecode>,
     {
@@ -157,6 +161,22 @@ impl World {
             let compound = start.clone().op_with_args::<O>(&whole[..len]);
             assert_eq!(self.session.run(compound).await.status, NFS4ERR_BADXDR, "cut to {len} bytes");
         }
+    }
+
+    /// Checks that arguments on the file are bad XDR when the word at one place is another.
+    pub(crate) async fn refuses_word<O>(&mut self, args: &O::Args, at: usize, word: u32)
+    where
+        O: Operation<Args: XdrEncode, Res: XdrDecode>,
+    {
+        let mut bytes = encode_to_bytes(args).to_vec();
+        bytes[at..at + 4].copy_from_slice(&word.to_be_bytes());
+        let compound = put(self.session.compound(), &self.file.fh).op_with_args::<O>(&bytes);
+        assert_eq!(self.session.run(compound).await.status, NFS4ERR_BADXDR, "{word} at {at}");
+    }
+
+    /// Another client of the server.
+    pub(crate) async fn client(&self, owner: &str) -> Session {
+        Client::connect(&self.server).await.session(owner).await
     }
 
     /// An object that is no regular file.
@@ -191,11 +211,46 @@ impl World {
             }
             Bogus::Closed => {
                 let closing = self.session.open_as("file", dittofs_tests::BOTH, 0, "closing owner").await;
-                let args = Close4Args { seqid: 0, open_stateid: closing.stateid };
-                self.run::<Close>(&args).await.expect("closed");
+                self.session.close(&closing).await;
                 closing.stateid
             }
             Bogus::NoCurrent => Stateid::CURRENT,
+        }
+    }
+
+    /// A stateid that must be refused with [`Bogus::status`] where one of byte-range locks is needed.
+    pub(crate) async fn lock_stateid(&mut self, bogus: Bogus) -> Stateid {
+        const FAR: LockRange = (1000, 1);
+        let file = match bogus {
+            Bogus::Garbage | Bogus::Invalid | Bogus::NoCurrent => return self.stateid(bogus).await,
+            Bogus::OtherFile => self.session.open("another file").await,
+            Bogus::Closed => self.session.open_as("file", dittofs_tests::BOTH, 0, "closing owner").await,
+            Bogus::OtherClient => {
+                let mut other = self.client("other client").await;
+                let file = other.open("file").await;
+                return other.lock(&file, "locker", NfsLockType4::WriteLt, FAR).await;
+            }
+            Bogus::Future | Bogus::Old => self.file.clone(),
+        };
+        let lock = self.session.lock(&file, "locker", NfsLockType4::WriteLt, FAR).await;
+        match bogus {
+            Bogus::Future => return Stateid { seqid: lock.seqid + 1, ..lock },
+            Bogus::Old => drop(self.session.unlock(&file.fh, lock, FAR).await),
+            Bogus::Closed => self.session.close(&file).await,
+            _ => {}
+        }
+        lock
+    }
+
+    /// A stateid for the file that is of no use where an open is needed: a special one, or one of byte-range locks.
+    pub(crate) async fn no_open(&mut self, which: NoOpen) -> Stateid {
+        match which {
+            NoOpen::Anonymous => Stateid::ANONYMOUS,
+            NoOpen::ReadBypass => Stateid::READ_BYPASS,
+            NoOpen::Locks => {
+                let file = self.file.clone();
+                self.session.lock(&file, "locker", NfsLockType4::WriteLt, (0, 1)).await
+            }
         }
     }
 
@@ -283,4 +338,15 @@ impl Bogus {
             _ => NFS4ERR_BAD_STATEID,
         }
     }
+}
+
+/// A stateid that is good in other operations than those that need the one of an open (RFC 8881 section 8.2.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoOpen {
+    /// The anonymous one.
+    Anonymous,
+    /// The READ bypass one.
+    ReadBypass,
+    /// Of byte-range locks on the file.
+    Locks,
 }

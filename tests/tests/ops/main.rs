@@ -1,4 +1,5 @@
-//! One table per operation: good, each error of the RFC's list that can be reached, bad XDR, wrong filehandle type.
+//! One table per operation: good, each error of the RFC's list that can be reached, bad XDR, wrong filehandle type; and what several
+//! operations make of state together.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)] // a failed step fails the test
 
@@ -9,17 +10,24 @@ mod tree;
 mod access;
 mod allocate;
 mod clone;
+mod close;
 mod commit;
 mod copy;
 mod create;
 mod deallocate;
 mod filehandles;
+mod free_stateid;
 mod getattr;
 mod getxattr;
 mod io_advise;
 mod link;
 mod listxattrs;
+mod lock;
+mod lock_conflicts;
+mod lockt;
+mod locku;
 mod lookup;
+mod open_downgrade;
 mod read;
 mod read_plus;
 mod readdir;
@@ -31,5 +39,6 @@ mod secinfo;
 mod seek;
 mod setattr;
 mod setxattr;
+mod test_stateid;
 mod verify;
 mod write;
