@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::ToSocketAddrs;
+use tokio::time::Instant;
 
 use crate::compound::{Nfs4Program, Nfs4Service};
 use crate::server::{BindError, Drained, Server, ServerLimits};
@@ -51,7 +52,8 @@ impl NfsServer {
         let Self { server, service } = self;
         let every = (service.lease() / REAPS_PER_LEASE).max(REAP_INTERVAL_MIN);
         let reaper = async {
-            let mut ticks = tokio::time::interval(every);
+            // Nobody expires at the start.
+            let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
             loop {
                 ticks.tick().await;
                 service.reap();
