@@ -32,7 +32,7 @@ impl Operation for Sequence {
             connection: &connection,
             user: UserId::from(cx.principal()),
             record_len: cx.record_len(),
-            reply_len: cx.reply_used().saturating_add(RESOK as usize),
+            reply_len: cx.reply_used().saturating_add(RESOK as usize + cx.reply_reserved()),
             op_count: cx.position().count,
             operations: cx.undecoded().get(ARGS..).unwrap_or_default(),
         };

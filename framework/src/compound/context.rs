@@ -12,6 +12,7 @@ use crate::proto::{
 };
 use crate::rpc::{Connection, Principal};
 use crate::session::{Client, ConnectionSessions, Session, SlotGuard, Within};
+use crate::xdr::XdrWriter;
 
 /// What an operation sees of its compound and of the server.
 pub struct CompoundContext<'a> {
@@ -29,11 +30,16 @@ pub struct CompoundContext<'a> {
     pub(super) args_at: usize,
     /// The row of the running operation.
     pub(super) flags: OpFlags,
+    /// Where in the writer the RPC message begins: what is before it is the transport's.
+    pub(super) reply_start: usize,
     /// Bytes of the reply before the body of the running operation's answer, RPC header included.
     pub(super) reply_used: usize,
     pub(super) slot: Option<SlotGuard>,
     pub(super) handles: Handles,
 }
+
+/// opnum and status of an nfs_resop4.
+pub(super) const RESOP_HEADER: usize = 8;
 
 /// How long a reply may get (RFC 8881 section 2.10.6.4).
 #[derive(Debug, Clone, Copy)]
@@ -232,6 +238,11 @@ impl<'a> CompoundContext<'a> {
         }
     }
 
+    /// Bytes of the RPC reply up to now: its header is counted, the transport's framing is not (RFC 8881 section 18.36.3).
+    pub(super) fn reply_len(&self, w: &XdrWriter) -> usize {
+        w.len().saturating_sub(self.reply_start)
+    }
+
     /// Bytes of the RPC reply before the body of the running operation's answer.
     pub fn reply_used(&self) -> usize {
         self.reply_used
@@ -240,7 +251,13 @@ impl<'a> CompoundContext<'a> {
     /// Bytes that the body of the operation's answer may have. What can answer with less (READDIR) asks here; what must not
     /// run without room has [`OpFlags::MODIFIES`] and a bound in its row.
     pub fn reply_room(&self) -> usize {
-        self.reply_limit().bytes.saturating_sub(self.reply_used)
+        self.reply_limit().bytes.saturating_sub(self.reply_used + self.reply_reserved())
+    }
+
+    /// Bytes of the reply that the operations behind the running one need at the least: enough for one to say that there is no
+    /// room.
+    pub fn reply_reserved(&self) -> usize {
+        if self.at.is_last() { 0 } else { RESOP_HEADER }
     }
 
     /// How long the reply may get, and what is answered when an operation makes it longer.

@@ -1,6 +1,6 @@
 use bytes::Bytes;
 
-use super::context::{CompoundContext, Handles};
+use super::context::{CompoundContext, Handles, RESOP_HEADER};
 use super::{HandlesSet, Nfs4Service, Position, admit};
 use crate::fs::RequestContext;
 use crate::op::{DynOperation, OpDescriptor, OpError, OpFlags};
@@ -62,6 +62,7 @@ pub(super) async fn run_compound(
     let Ok(header) = Header::decode(&mut r) else {
         return (RpcReply::GarbageArgs, w);
     };
+    let reply_start = w.len().saturating_sub(call.reply_header_len);
     let results = Results::begin(&mut w, header.tag);
     let served = Minor::from_number(header.minorversion).filter(|minor| service.serves(*minor));
     let Some(minor) = served else {
@@ -80,6 +81,7 @@ pub(super) async fn run_compound(
         compound_args: &args,
         args_at: 0,
         flags: OpFlags::empty(),
+        reply_start,
         reply_used: 0,
         slot: None,
         handles: Handles::default(),
@@ -143,9 +145,6 @@ async fn run_one(
     run_admitted(cx, op, r, w).await
 }
 
-/// opnum and status of an nfs_resop4.
-const RESOP_HEADER: usize = 8;
-
 /// An operation that modifies runs only if its answer is sure to fit.
 fn reserve_reply(cx: &CompoundContext<'_>, row: &OpDescriptor, w: &XdrWriter) -> Result<(), Status> {
     if !row.flags.contains(OpFlags::MODIFIES) {
@@ -153,7 +152,7 @@ fn reserve_reply(cx: &CompoundContext<'_>, row: &OpDescriptor, w: &XdrWriter) ->
     }
     let limit = cx.reply_limit();
     let most = usize::try_from(row.max_reply).unwrap_or(usize::MAX);
-    let needed = w.len().saturating_add(RESOP_HEADER).saturating_add(most);
+    let needed = cx.reply_len(w).saturating_add(RESOP_HEADER + cx.reply_reserved()).saturating_add(most);
     if needed > limit.bytes { Err(limit.status) } else { Ok(()) }
 }
 
@@ -168,11 +167,11 @@ async fn run_admitted(
     w.u32(row.opnum.code());
     w.u32(NFS4_OK.code());
     cx.flags = row.flags;
-    cx.reply_used = w.len();
+    cx.reply_used = cx.reply_len(w);
     cx.args_at = r.position();
     let outcome = op.run(cx, r, w).await;
     let limit = cx.reply_limit();
-    if outcome.is_ok() && w.len() > limit.bytes {
+    if outcome.is_ok() && cx.reply_len(w).saturating_add(cx.reply_reserved()) > limit.bytes {
         w.cut_back(start);
         return Ok(fail(w, row.opnum, limit.status, row.error_tail));
     }
@@ -187,7 +186,7 @@ async fn run_admitted(
             w.cut_back(start);
             let status = fail(w, row.opnum, checked(row, status), &[]);
             body.encode(w);
-            if w.len() > limit.bytes {
+            if cx.reply_len(w) > limit.bytes {
                 w.cut_back(start);
                 return Ok(fail(w, row.opnum, limit.status, row.error_tail));
             }

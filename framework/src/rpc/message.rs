@@ -142,9 +142,14 @@ impl ReplyFrame {
             Answer::RpcMismatch => words(w, [MSG_DENIED, RPC_MISMATCH, RPC_VERSION, RPC_VERSION]),
             Answer::AuthError(stat) => words(w, [MSG_DENIED, AUTH_ERROR, stat.number()]),
         }
-        let mark_len = 4;
-        let len = u32::try_from(w.len_since(self.record) - mark_len).unwrap_or(u32::MAX);
+        let len = u32::try_from(self.message_len(w)).unwrap_or(u32::MAX);
         w.patch_u32(self.record, LAST_FRAGMENT | len);
+    }
+
+    /// Bytes of the message so far, without the record mark.
+    pub(crate) fn message_len(self, w: &XdrWriter) -> usize {
+        let mark_len = 4;
+        w.len_since(self.record) - mark_len
     }
 }
 

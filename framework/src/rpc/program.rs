@@ -28,6 +28,8 @@ pub struct RpcCall {
     pub connection: Arc<Connection>,
     /// Bytes of the whole RPC message, header included.
     pub record_len: u32,
+    /// Bytes of the header of the reply, which are in the writer already. The transport's framing is not counted.
+    pub reply_header_len: usize,
 }
 
 /// How a call went at the level of RPC.

@@ -62,6 +62,7 @@ pub(super) fn begin(
         procedure: subject.procedure,
         principal,
         record_len: u32::try_from(record.len()).unwrap_or(u32::MAX),
+        reply_header_len: 0,
         args: record.slice(args_at..),
         connection: Arc::clone(connection),
     };
@@ -76,10 +77,11 @@ fn find<'a>(services: &'a Services, subject: &Subject) -> Result<&'a Arc<dyn Rpc
     }
 }
 
-fn begin_call(program: &Arc<dyn RpcProgram>, call: RpcCall, subject: Subject, buffer: BytesMut) -> Begun {
+fn begin_call(program: &Arc<dyn RpcProgram>, mut call: RpcCall, subject: Subject, buffer: BytesMut) -> Begun {
     let connection = Arc::clone(&call.connection);
     let mut results = XdrWriter::with_buffer(buffer);
     let frame = ReplyFrame::begin(subject.xid, &mut results);
+    call.reply_header_len = frame.message_len(&results);
     let begun = catch_panic(&connection, &subject, || Arc::clone(program).call(call, results));
     let Some(future) = begun else {
         return Begun::Answered(refuse(subject.xid, Answer::SystemErr, BytesMut::new()));

@@ -29,7 +29,7 @@ pub struct SequenceRequest<'a> {
     pub user: UserId,
     /// Bytes of the RPC call.
     pub record_len: u32,
-    /// Bytes of the RPC reply up to the end of a SEQUENCE that went well.
+    /// Bytes of the RPC reply up to the end of a SEQUENCE that went well, and what must be left for the operations behind it.
     pub reply_len: usize,
     /// Operations in the compound, SEQUENCE included.
     pub op_count: u32,

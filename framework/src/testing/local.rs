@@ -49,6 +49,7 @@ impl LocalClient {
             args,
             connection: self.connection.clone(),
             record_len,
+            reply_header_len: 0,
         };
         if self.spare.capacity() < REPLY_ROOM_MIN {
             self.spare = BytesMut::with_capacity(REPLY_CHUNK);
