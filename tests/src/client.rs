@@ -13,8 +13,6 @@ use dittofs_ops::sequence::Sequence;
 
 use crate::TestServer;
 
-const COMPOUND: RpcTarget = RpcTarget { program: NFS_PROGRAM, version: NFS_V4, procedure: 1 };
-
 /// Bytes that are XDR already.
 struct Raw(Bytes);
 
@@ -31,6 +29,9 @@ pub struct Client {
 }
 
 impl Client {
+    /// NFSPROC4_COMPOUND.
+    pub const COMPOUND: RpcTarget = RpcTarget { program: NFS_PROGRAM, version: NFS_V4, procedure: 1 };
+
     /// Connects as root.
     ///
     /// # Panics
@@ -43,6 +44,11 @@ impl Client {
     /// Speaks as another user from now on.
     pub fn act_as(&mut self, uid: u32, gid: u32, groups: &[u32]) {
         self.credential = RpcCredential::sys(uid, gid, groups);
+    }
+
+    /// As whom it speaks.
+    pub fn credential(&self) -> &RpcCredential {
+        &self.credential
     }
 
     /// The RPC client below.
@@ -61,7 +67,7 @@ impl Client {
 
     /// Runs a compound whose RPC may fail; the results as bytes.
     pub async fn try_run(&mut self, compound: &Compound) -> Result<Bytes, RpcError> {
-        self.rpc.call(COMPOUND, &self.credential, &Raw(compound.encode())).await
+        self.rpc.call(Self::COMPOUND, &self.credential, &Raw(compound.encode())).await
     }
 
     /// Sends a compound without waiting for the reply.
@@ -69,7 +75,7 @@ impl Client {
     /// # Panics
     /// If it cannot be sent.
     pub async fn send(&mut self, compound: &Compound) -> u32 {
-        self.rpc.send(COMPOUND, &self.credential, &Raw(compound.encode())).await.expect("sent")
+        self.rpc.send(Self::COMPOUND, &self.credential, &Raw(compound.encode())).await.expect("sent")
     }
 
     /// Waits for the reply to a compound that was sent.

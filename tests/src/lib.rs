@@ -3,14 +3,20 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::missing_panics_doc)] // a test stops at what is not as it expects
 
 mod client;
+mod gate;
 mod local;
 mod locks;
 pub mod path;
+mod random;
+mod requests;
 mod server;
 mod steps;
 
 pub use client::{Client, Session, SessionOptions, create_session_args, exchange_id_args};
+pub use gate::Gate;
 pub use local::LocalSession;
 pub use locks::*;
+pub use random::Random;
+pub use requests::{CacheThis, cut_off, with_word};
 pub use server::{TestServer, TestServerOptions};
 pub use steps::*;

@@ -98,6 +98,7 @@ impl TestServer {
     /// If an invariant does not hold, or the server failed.
     pub async fn stop(self) {
         self.service.state().check_invariants().expect("the state's invariants");
+        self.service.sessions().check_invariants();
         drop(self.stop);
         self.running.await.expect("a good end");
     }
