@@ -8,6 +8,7 @@ use dittofs_framework::compound::{Limits, Nfs4Service};
 use dittofs_framework::export::{ExportId, Namespace};
 use dittofs_framework::fs::FileSystem;
 use dittofs_framework::nfs_server::NfsServer;
+use dittofs_framework::proto::Fsid;
 use dittofs_framework::registry::Registry;
 use dittofs_framework::server::ServerLimits;
 use dittofs_ops as _;
@@ -32,14 +33,17 @@ pub struct TestServerOptions {
 
 impl Default for TestServerOptions {
     fn default() -> Self {
-        let memory = || Arc::new(MemoryFileSystem::new(MemoryOptions::default()));
+        let memory = |minor| {
+            let fsid = Fsid { major: 1, minor };
+            Arc::new(MemoryFileSystem::new(MemoryOptions { fsid, ..MemoryOptions::default() }))
+        };
         Self {
             registry: Registry::linked(),
             limits: Limits::default(),
             server_limits: ServerLimits::default(),
             lease: Duration::from_secs(90),
-            fs: memory(),
-            other: memory(),
+            fs: memory(0),
+            other: memory(1),
         }
     }
 }

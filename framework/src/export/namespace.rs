@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::pseudo::PseudoFileSystem;
@@ -16,6 +16,10 @@ pub enum NamespaceError {
     /// Two exports have the same path, or one lies inside of the other.
     #[error("the exports {0:?} and {1:?} overlap")]
     Overlap(String, String),
+    /// Two exports have the same fsid, the pseudo file system's 0.0 included: clients would take their objects for those
+    /// of one file system.
+    #[error("the exports {0:?} and {1:?} have the same fsid")]
+    SameFsid(String, String),
     /// Two exports have the same number, or one has the pseudo file system's.
     #[error("the export number {} is taken", .0.0)]
     DuplicateId(ExportId),
@@ -39,6 +43,7 @@ impl NamespaceBuilder {
         let mut pseudo = PseudoFileSystem::new();
         let mut exports = BTreeMap::new();
         let mut junctions = BTreeMap::new();
+        let mut fsids = HashMap::from([(pseudo.info().fsid, "/".to_owned())]);
         let mut paths: Vec<(Vec<String>, String)> = Vec::new();
         for export in self.exports {
             let components = components(&export.path)?;
@@ -49,6 +54,10 @@ impl NamespaceBuilder {
             }
             if export.id == ExportId::PSEUDO || exports.contains_key(&export.id) {
                 return Err(NamespaceError::DuplicateId(export.id));
+            }
+            let fsid = export.fs.info().fsid;
+            if let Some(other) = fsids.insert(fsid, export.path.clone()) {
+                return Err(NamespaceError::SameFsid(other, export.path));
             }
             junctions.insert(pseudo.make_path(&components), export.id);
             paths.push((components, export.path.clone()));
@@ -124,5 +133,52 @@ impl Namespace {
         }
         let (node, _) = self.junctions.iter().find(|(_, id)| **id == at.export.id)?;
         Some(ExportNode { export: self.pseudo.clone(), node: NodeHandle::from_u64(*node) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::export::pseudo::WithFsid;
+
+    // Origin: the paths that an administrator may get wrong.
+    // RFC: 8881 sections 5.8.1.9 (fsid) and 7.3 (the pseudo file system).
+    #[rstest]
+    #[case::relative("export", 1)]
+    #[case::empty_component("/a//b", 1)]
+    #[case::trailing_slash("/a/", 1)]
+    #[case::dot("/a/./b", 1)]
+    #[case::dot_dot("/a/../b", 1)]
+    fn a_bad_path_is_refused(#[case] path: &str, #[case] minor: u64) {
+        let built = Namespace::builder().export(ExportId(1), path, WithFsid::arc(minor)).build();
+        assert_eq!(built.err(), Some(NamespaceError::BadPath(path.to_owned())));
+    }
+
+    #[rstest]
+    #[case::same_path("/a", 2, "/a", 3, NamespaceError::Overlap("/a".into(), "/a".into()))]
+    #[case::inside("/a", 2, "/a/b", 3, NamespaceError::Overlap("/a".into(), "/a/b".into()))]
+    #[case::below_root("/", 2, "/a", 3, NamespaceError::Overlap("/".into(), "/a".into()))]
+    #[case::same_number("/a", 1, "/b", 3, NamespaceError::DuplicateId(ExportId(1)))]
+    #[case::pseudo_number("/a", 0, "/b", 3, NamespaceError::DuplicateId(ExportId(0)))]
+    #[case::same_fsid("/a", 2, "/b", 2, NamespaceError::SameFsid("/a".into(), "/b".into()))]
+    #[case::pseudo_fsid("/a", 2, "/b", 0, NamespaceError::SameFsid("/".into(), "/b".into()))]
+    fn exports_that_do_not_go_together_are_refused(
+        #[case] first: &str,
+        #[case] number: u32,
+        #[case] second: &str,
+        #[case] minor: u64,
+        #[case] error: NamespaceError,
+    ) {
+        let (one, other) = (WithFsid::arc(2), WithFsid::arc(minor));
+        let builder = Namespace::builder().export(ExportId(number), first, one);
+        assert_eq!(builder.export(ExportId(1), second, other).build().err(), Some(error));
+    }
+
+    #[test]
+    fn the_root_can_be_an_export() {
+        let namespace = Namespace::builder().export(ExportId(1), "/", WithFsid::arc(2)).build().unwrap();
+        assert_eq!(namespace.root().export.id, ExportId(1));
     }
 }

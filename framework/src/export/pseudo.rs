@@ -12,6 +12,18 @@ use crate::proto::{ChangeInfo, FileType, Fsid, NfsTime, SpecData, Verifier4};
 pub(super) struct PseudoFileSystem {
     /// The fileid of a directory is its index here and one more.
     dirs: Vec<Directory>,
+    fsid: Fsid,
+}
+
+/// Pseudo file systems that stand for exports in tests.
+#[cfg(test)]
+pub(super) struct WithFsid;
+
+#[cfg(test)]
+impl WithFsid {
+    pub(super) fn arc(minor: u64) -> std::sync::Arc<dyn FileSystem> {
+        std::sync::Arc::new(PseudoFileSystem { fsid: Fsid { major: 0, minor }, ..PseudoFileSystem::new() })
+    }
 }
 
 struct Directory {
@@ -25,7 +37,7 @@ const FIRST_COOKIE: u64 = 3;
 
 impl PseudoFileSystem {
     pub(super) fn new() -> Self {
-        Self { dirs: vec![Directory { parent: ROOT, entries: Vec::new() }] }
+        Self { dirs: vec![Directory { parent: ROOT, entries: Vec::new() }], fsid: Fsid::default() }
     }
 
     /// Makes the directories of a path as far as they are missing, and returns the node of the last.
@@ -94,7 +106,7 @@ impl FileSystem for PseudoFileSystem {
 
     fn info(&self) -> FsInfo {
         FsInfo {
-            fsid: Fsid { major: 0, minor: 0 },
+            fsid: self.fsid,
             max_file_size: 0,
             max_link: 255,
             max_name: 255,
