@@ -1,6 +1,11 @@
 use std::net::SocketAddr;
+use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
+
+/// What a program answers to a command line that it does not understand.
+const BAD_USAGE: u8 = 2;
 
 /// The DittoFS file server: NFSv4.1 and 4.2 in user space.
 #[derive(Debug, Parser)]
@@ -35,4 +40,25 @@ pub(crate) struct StartOptions {
     /// Most bytes that the share may hold.
     #[arg(long, value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(1..=1 << 24))]
     pub(crate) capacity_mib: u64,
+}
+
+/// Says why the command line was not taken: help and version as they were asked for, a fault in one line.
+pub(crate) fn report(error: &clap::Error) -> ExitCode {
+    let shown = [
+        ErrorKind::DisplayHelp,
+        ErrorKind::DisplayVersion,
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+    ];
+    if shown.contains(&error.kind()) {
+        error.exit();
+    }
+    eprintln!("dfs: {}; see --help", first_paragraph(&error.render().to_string()));
+    ExitCode::from(BAD_USAGE)
+}
+
+/// The fault without what is said about usage behind it, in one line.
+fn first_paragraph(text: &str) -> String {
+    let lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
+    let joined = lines.collect::<Vec<_>>().join(" ");
+    joined.trim_start_matches("error: ").to_owned()
 }

@@ -1,0 +1,195 @@
+//! `dfs` as whoever starts it sees it: texts, exit codes, the line that says where it listens, and its end.
+//!
+//! Origin: what scripts and people rely on.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a failed step fails the test
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
+
+use dittofs_framework::proto::{NFS_PROGRAM, NFS_V4};
+use dittofs_framework::testing::{RpcClient, RpcCredential, RpcError, RpcTarget};
+use rstest::rstest;
+use rustix::process::{Pid, Signal, kill_process};
+
+const NULL: RpcTarget = RpcTarget { program: NFS_PROGRAM, version: NFS_V4, procedure: 0 };
+
+fn dfs(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dfs"));
+    command.args(args).env_remove("DFS_LOG").env_remove("COLUMNS").stdin(Stdio::null());
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    dfs(args).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// `dfs start --ephemeral` on a free port; ends with the test.
+struct Server {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+    addr: SocketAddr,
+}
+
+impl Server {
+    fn start(args: &[&str]) -> Self {
+        let mut child = dfs(&["start", "--ephemeral", "--listen", "127.0.0.1:0"])
+            .args(args)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        stderr.read_line(&mut line).unwrap();
+        let addr = line.strip_prefix("listening on ").unwrap_or_else(|| panic!("{line}"));
+        Self { child, stderr, addr: addr.trim_end().parse().unwrap() }
+    }
+
+    fn send(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits for its end; the status, and what it said after its first line.
+    fn end(&mut self) -> (ExitStatus, String) {
+        let mut said = String::new();
+        self.stderr.read_to_string(&mut said).unwrap();
+        (self.child.wait().unwrap(), said)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[rstest]
+#[case::dfs(&["--help"], include_str!("expected/help.txt"))]
+#[case::start(&["start", "--help"], include_str!("expected/start-help.txt"))]
+#[case::ops(&["ops", "--help"], include_str!("expected/ops-help.txt"))]
+fn help(#[case] args: &[&str], #[case] expected: &str) {
+    let output = run(args);
+    assert!(output.status.success());
+    assert_eq!(text(&output.stdout), expected);
+    assert!(output.stderr.is_empty());
+}
+
+#[test]
+fn version() {
+    let output = run(&["--version"]);
+    assert!(output.status.success());
+    assert_eq!(text(&output.stdout), concat!("dfs ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn without_a_command_it_shows_its_help_and_fails() {
+    let output = run(&[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(text(&output.stderr), include_str!("expected/help.txt"));
+}
+
+/// `just op-table` writes the file anew.
+#[test]
+fn the_table_of_operations_in_the_documentation_is_the_programs() {
+    let output = run(&["ops"]);
+    assert!(output.status.success());
+    assert_eq!(text(&output.stdout), include_str!("../../docs/op-table.md"), "run `just op-table`");
+}
+
+#[rstest]
+#[case::unknown_command(&["stop"], "unrecognized subcommand 'stop'")]
+#[case::unknown_flag(&["start", "--ephemeral", "--verbose"], "unexpected argument '--verbose' found")]
+#[case::no_storage(&["start"], "the following required arguments were not provided: --ephemeral")]
+#[case::address_without_port(
+    &["start", "--ephemeral", "--listen", "127.0.0.1"],
+    "invalid value '127.0.0.1' for '--listen <ADDR:PORT>': invalid socket address syntax"
+)]
+#[case::port_too_large(
+    &["start", "--ephemeral", "--listen", "127.0.0.1:65536"],
+    "invalid value '127.0.0.1:65536' for '--listen <ADDR:PORT>': invalid socket address syntax"
+)]
+#[case::missing_value(
+    &["start", "--ephemeral", "--listen"],
+    "a value is required for '--listen <ADDR:PORT>' but none was supplied"
+)]
+#[case::no_lease(
+    &["start", "--ephemeral", "--lease", "0"],
+    "invalid value '0' for '--lease <SECONDS>': 0 is not in 1..=3600"
+)]
+#[case::lease_too_long(
+    &["start", "--ephemeral", "--lease", "3601"],
+    "invalid value '3601' for '--lease <SECONDS>': 3601 is not in 1..=3600"
+)]
+#[case::capacity_that_is_no_number(
+    &["start", "--ephemeral", "--capacity-mib", "much"],
+    "invalid value 'much' for '--capacity-mib <MIB>': invalid digit found in string"
+)]
+#[case::flag_twice(
+    &["start", "--ephemeral", "--lease", "9", "--lease", "9"],
+    "the argument '--lease <SECONDS>' cannot be used multiple times"
+)]
+fn a_bad_command_line_gets_one_line(#[case] args: &[&str], #[case] expected: &str) {
+    let output = run(args);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(text(&output.stderr), format!("dfs: {expected}; see --help\n"));
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn a_port_that_is_taken_gets_one_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    let output = run(&["start", "--ephemeral", "--listen", &addr]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(said.starts_with(&format!("dfs: cannot listen on {addr}: ")), "{said}");
+    assert!(said.contains("in use"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[test]
+fn an_address_that_is_not_of_this_machine_gets_one_line() {
+    // RFC 5737: an address for documentation alone.
+    let output = run(&["start", "--ephemeral", "--listen", "192.0.2.1:2049"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(said.starts_with("dfs: cannot listen on 192.0.2.1:2049: "), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[rstest]
+#[case::terminate(Signal::TERM)]
+#[case::interrupt(Signal::INT)]
+#[tokio::test]
+async fn a_signal_drains_it(#[case] signal: Signal) {
+    let mut server = Server::start(&[]);
+    let mut client = RpcClient::connect(server.addr).await.unwrap();
+    client.call(NULL, &RpcCredential::none(), &()).await.unwrap();
+    let mut idle = RpcClient::connect(server.addr).await.unwrap();
+    // Half of a record: no request, so nothing is waited for.
+    idle.write_raw(&[0x80, 0, 0, 40, 0, 0]).await.unwrap();
+    server.send(signal);
+    let (status, said) = server.end();
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(said.contains("stopping"), "{said}");
+    for mut client in [client, idle] {
+        assert!(matches!(client.read_record().await, Err(RpcError::Closed)));
+    }
+}
+
+#[test]
+fn it_says_how_to_mount_the_share() {
+    let mut server = Server::start(&["--lease", "20", "--capacity-mib", "64"]);
+    let mut line = String::new();
+    server.stderr.read_line(&mut line).unwrap();
+    let command = format!("mount -t nfs4 -o vers=4.2,port={} 127.0.0.1:/export /mnt", server.addr.port());
+    assert!(line.contains(&command), "{line}");
+    server.send(Signal::TERM);
+    assert!(server.end().0.success());
+}
