@@ -3,16 +3,16 @@
 use bytes::Bytes;
 use dittofs_framework::attr::{Bitmap, FATTR4_MODE, FATTR4_SIZE};
 use dittofs_framework::op::Operation;
-use dittofs_framework::proto::{ClientId, Fattr4, NfsFh4, StateOwner, Stateid, Status, component};
+use dittofs_framework::proto::{ClientId, Fattr4, NfsFh4, NfsTime, StateOwner, Stateid, Status, component};
 use dittofs_framework::testing::Compound;
-use dittofs_framework::xdr::{Opaque, XdrDecode, XdrEncode, decode_all, encode_to_bytes};
+use dittofs_framework::xdr::{Opaque, XdrDecode, XdrEncode, XdrWriter, decode_all};
 use dittofs_ops::close::{Close, Close4Args};
 use dittofs_ops::create::{Create, Create4Args, CreateType4};
 use dittofs_ops::getattr::{GetAttr, Getattr4Args};
 use dittofs_ops::getfh::GetFh;
 use dittofs_ops::io::StableHow4;
 use dittofs_ops::lookup::{Lookup, Lookup4Args};
-use dittofs_ops::open::{CreateHow4, Open, Open4Args, OpenClaim4, OpenFlag4};
+use dittofs_ops::open::{CreateHow4, Open, Open4Args, Open4ResOk, OpenClaim4, OpenFlag4};
 use dittofs_ops::putfh::{PutFh, Putfh4Args};
 use dittofs_ops::putrootfh::PutRootFh;
 use dittofs_ops::read::{Read, Read4Args, Read4ResOk};
@@ -42,6 +42,27 @@ pub fn walk(compound: Compound, path: &[&str]) -> Compound {
     path.iter().fold(root, |compound, name| compound.op::<Lookup>(&named(name)))
 }
 
+/// settime4, as a value of time_access_set and time_modify_set.
+#[derive(Debug, Clone, Copy)]
+pub enum SetTime {
+    /// SET_TO_SERVER_TIME4.
+    Server,
+    /// SET_TO_CLIENT_TIME4.
+    Client(NfsTime),
+}
+
+impl XdrEncode for SetTime {
+    fn encode(&self, w: &mut XdrWriter) {
+        match self {
+            Self::Server => w.u32(0),
+            Self::Client(time) => {
+                w.u32(1);
+                time.encode(w);
+            }
+        }
+    }
+}
+
 /// PUTFH's arguments.
 pub fn put(fh: &NfsFh4) -> Putfh4Args {
     Putfh4Args { object: fh.clone() }
@@ -52,21 +73,24 @@ pub fn named(name: &str) -> Lookup4Args {
     Lookup4Args { objname: component(name) }
 }
 
-/// fattr4 with these attributes, in the order of their numbers, and their values in XDR.
-pub fn fattr(attributes: &[(u32, Bytes)]) -> Fattr4 {
-    let numbers: Vec<u32> = attributes.iter().map(|(number, _)| *number).collect();
-    let values: Vec<u8> = attributes.iter().flat_map(|(_, value)| value.iter().copied()).collect();
-    Fattr4 { attrmask: Bitmap::of(&numbers), attr_vals: Opaque(values.into()) }
+/// fattr4 of attributes and their values, in the order of their numbers.
+pub fn fattr(values: &[(u32, &dyn XdrEncode)]) -> Fattr4 {
+    let mut w = XdrWriter::new();
+    for (_, value) in values {
+        value.encode(&mut w);
+    }
+    let attrmask = values.iter().fold(Bitmap::EMPTY, |mask, (number, _)| mask.with(*number));
+    Fattr4 { attrmask, attr_vals: Opaque(w.finish().to_bytes()) }
 }
 
 /// fattr4 with a mode alone.
 pub fn mode_attr(mode: u32) -> Fattr4 {
-    fattr(&[(FATTR4_MODE, encode_to_bytes(&mode))])
+    fattr(&[(FATTR4_MODE, &mode)])
 }
 
 /// fattr4 with a size alone.
 pub fn size_attr(size: u64) -> Fattr4 {
-    fattr(&[(FATTR4_SIZE, encode_to_bytes(&size))])
+    fattr(&[(FATTR4_SIZE, &size)])
 }
 
 /// An owner of opens or locks; the clientid is ignored in minor versions with sessions.
@@ -139,9 +163,21 @@ impl Session {
     /// Opens a file of the first share with this share_access, share_deny and owner; makes it if it is not there.
     pub async fn open_as(&mut self, name: &str, access: u32, deny: u32, opener: &str) -> OpenFile {
         let args = open_args(name, access, deny, opener, unchecked());
-        let compound = walk(self.compound(), &["export"]).op::<Open>(&args).op::<GetFh>(&());
-        let reply = self.run(compound).await.ok();
-        OpenFile { fh: reply.get::<GetFh>().object, stateid: reply.get::<Open>().stateid }
+        let (fh, answer) = self.try_open(&["export"], &args).await.expect("opened");
+        OpenFile { fh, stateid: answer.stateid }
+    }
+
+    /// What OPEN answers behind a path, and the filehandle that it leaves.
+    pub async fn try_open(
+        &mut self,
+        path: &[&str],
+        args: &Open4Args,
+    ) -> Result<(NfsFh4, Open4ResOk), Status> {
+        let reply = self.run(walk(self.compound(), path).op::<Open>(args).op::<GetFh>(&())).await;
+        if !reply.status.is_ok() {
+            return Err(reply.status);
+        }
+        Ok((reply.get::<GetFh>().object, reply.get::<Open>()))
     }
 
     /// Makes a directory of mode 0755 in the first share.

@@ -11,32 +11,14 @@ use dittofs_framework::proto::{
     NFS4ERR_BADXDR, NFS4ERR_FBIG, NFS4ERR_INVAL, NFS4ERR_ISDIR, NFS4ERR_LOCKED, NFS4ERR_OPENMODE,
     NFS4ERR_PERM, NFS4ERR_ROFS, NFS4ERR_WRONG_TYPE, NfsTime, Stateid, Status,
 };
-use dittofs_framework::xdr::{Opaque, Utf8, XdrEncode, XdrWriter};
+use dittofs_framework::xdr::{Opaque, Utf8};
 use dittofs_ops::open::Open;
 use dittofs_ops::putfh::{PutFh, Putfh4Args};
 use dittofs_ops::setattr::{SetAttr, Setattr4Args};
-use dittofs_tests::{BOTH, Client, READ, mode_attr, open_args, size_attr, unchecked};
+use dittofs_tests::{BOTH, Client, READ, SetTime, mode_attr, open_args, size_attr, unchecked};
 use rstest::rstest;
 
 use crate::tree::{Asks, Kind, Tree, by_kind, fattr};
-
-/// settime4.
-enum SetTime {
-    Server,
-    Client(NfsTime),
-}
-
-impl XdrEncode for SetTime {
-    fn encode(&self, w: &mut XdrWriter) {
-        match self {
-            Self::Server => w.u32(0),
-            Self::Client(time) => {
-                w.u32(1);
-                time.encode(w);
-            }
-        }
-    }
-}
 
 const LONG_AGO: NfsTime = NfsTime { seconds: -86_400, nseconds: 999_999_999 };
 

@@ -3,16 +3,17 @@
 use dittofs_framework::attr::{Bitmap, FATTR4_CHANGE};
 use dittofs_framework::op::Operation;
 use dittofs_framework::proto::{
-    ChangeInfo, Component4, Fattr4, NFS4ERR_BADCHAR, NFS4ERR_BADNAME, NFS4ERR_BADXDR, NFS4ERR_INVAL,
+    ChangeInfo, Component4, NFS4ERR_BADCHAR, NFS4ERR_BADNAME, NFS4ERR_BADXDR, NFS4ERR_INVAL,
     NFS4ERR_NAMETOOLONG, NFS4ERR_NOFILEHANDLE, NFS4ERR_STALE, NfsFh4, SpecData, Status, component,
 };
 use dittofs_framework::testing::{Compound, CompoundReply};
-use dittofs_framework::xdr::{Opaque, XdrDecode, XdrEncode, XdrWriter, decode_all, encode_to_bytes};
+use dittofs_framework::xdr::{Opaque, XdrDecode, XdrEncode, decode_all, encode_to_bytes};
 use dittofs_ops::create::CreateType4;
 use dittofs_ops::getattr::{GetAttr, Getattr4Args};
 use dittofs_ops::remove::{Remove, Remove4Args};
 use dittofs_ops::restorefh::RestoreFh;
 use dittofs_ops::savefh::SaveFh;
+pub(crate) use dittofs_tests::fattr;
 use dittofs_tests::{Client, Session, SessionOptions, TestServer, TestServerOptions, walk};
 
 /// The kind of an object.
@@ -199,16 +200,6 @@ where
     }
     let last = reply.results.last().expect("a result");
     Ok(decode_all(&last.body).expect("a good answer"))
-}
-
-/// fattr4 of attributes whose values are XDR already, in the order of their numbers.
-pub(crate) fn fattr(values: &[(u32, &dyn XdrEncode)]) -> Fattr4 {
-    let mut w = XdrWriter::new();
-    for (_, value) in values {
-        value.encode(&mut w);
-    }
-    let attrmask = values.iter().fold(Bitmap::EMPTY, |mask, (number, _)| mask.with(*number));
-    Fattr4 { attrmask, attr_vals: Opaque(w.finish().to_bytes()) }
 }
 
 /// The statuses of all kinds where they differ by kind.

@@ -1,0 +1,195 @@
+//! What becomes of opens and locks when their client falls silent, starts anew, or goes on.
+//!
+//! Origin: the statements of the RFC, one by one. Time is the test clock's: nobody waits.
+//! RFC: 8881 sections 8.3, 8.4.1, 8.4.3, 18.35.4 (case 5) and 18.46.3.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
+use dittofs_framework::attr::{Bitmap, FATTR4_SIZE};
+use dittofs_framework::fs::FileSystem;
+use dittofs_framework::proto::{
+    NFS4_OK, NFS4ERR_BAD_STATEID, NFS4ERR_BADSESSION, NFS4ERR_DENIED, NFS4ERR_SHARE_DENIED, NFS4ERR_STALE,
+    Status,
+};
+use dittofs_framework::state::ShareDeny;
+use dittofs_ops::destroy_session::{DestroySession, DestroySession4Args};
+use dittofs_ops::getattr::{GetAttr, Getattr4Args};
+use dittofs_ops::lock::Lock;
+use dittofs_ops::lock::NfsLockType4::WriteLt;
+use dittofs_ops::open::OpenFlag4;
+use dittofs_ops::test_stateid::{TestStateid, TestStateid4Args};
+use dittofs_tests::{
+    BOTH, Client, OpenFile, READ, Session, SessionOptions, TO_EOF, TestServerOptions, WRITE, lock_under,
+    open_args,
+};
+use rstest::rstest;
+
+use crate::common::{CONTENT, World};
+
+/// Less than the lease, and more than half of it.
+const MOST_OF_THE_LEASE: Duration = Duration::from_mins(1);
+const DENY_WRITE: u32 = ShareDeny::WRITE.bits();
+
+async fn try_open(session: &mut Session, access: u32) -> Status {
+    let args = open_args("file", access, 0, "owner", OpenFlag4::NoCreate(()));
+    session.try_open(&["export"], &args).await.err().unwrap_or(NFS4_OK)
+}
+
+async fn try_lock(session: &mut Session, file: &OpenFile) -> Status {
+    let args = lock_under(file.stateid, "locker", WriteLt, (0, TO_EOF));
+    session.run_on::<Lock>(&file.fh, &args).await.err().unwrap_or(NFS4_OK)
+}
+
+/// The world's client with its open and lock on the file, and another client that has it open to read.
+async fn locked() -> (World, Session, OpenFile) {
+    let mut world = World::new().await;
+    let file = world.file.clone();
+    world.session.lock(&file, "locker", WriteLt, (0, TO_EOF)).await;
+    let mut other = world.client("other client").await;
+    let theirs = other.open("file").await;
+    (world, other, theirs)
+}
+
+impl World {
+    /// Lets more than the lease pass, in which these sessions alone say something, and reaps what is due.
+    async fn pass_the_lease(&mut self, alive: &mut [&mut Session]) {
+        for _ in 0..2 {
+            self.server.clock.advance(MOST_OF_THE_LEASE);
+            for session in alive.iter_mut() {
+                session.sequence().await;
+            }
+        }
+        self.server.service.reap();
+    }
+
+    /// What the world's own session is answered with.
+    async fn sequence_status(&mut self) -> Status {
+        self.session.run(self.session.compound()).await.status
+    }
+}
+
+#[tokio::test]
+async fn the_locks_of_a_silent_client_go() {
+    let (mut world, mut other, theirs) = locked().await;
+    assert_eq!(try_lock(&mut other, &theirs).await, NFS4ERR_DENIED);
+    world.pass_the_lease(&mut [&mut other]).await;
+    assert_eq!(try_lock(&mut other, &theirs).await, NFS4_OK);
+    assert_eq!(world.sequence_status().await, NFS4ERR_BADSESSION);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn the_share_reservations_of_a_silent_client_go() {
+    let mut world = World::new().await;
+    world.close().await;
+    world.session.open_as("file", READ, DENY_WRITE, "owner").await;
+    let mut other = world.client("other client").await;
+    assert_eq!(try_open(&mut other, WRITE).await, NFS4ERR_SHARE_DENIED);
+    world.pass_the_lease(&mut [&mut other]).await;
+    assert_eq!(try_open(&mut other, WRITE).await, NFS4_OK);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn the_unlinked_files_of_a_silent_client_go() {
+    let mut world = World::new().await;
+    let fh = world.file.fh.clone();
+    world.remove("file").await;
+    let mut other = world.client("other client").await;
+    let size = Getattr4Args { attr_request: Bitmap::of(&[FATTR4_SIZE]) };
+    assert!(other.run_on::<GetAttr>(&fh, &size).await.is_ok());
+    world.pass_the_lease(&mut [&mut other]).await;
+    assert_eq!(other.run_on::<GetAttr>(&fh, &size).await.err(), Some(NFS4ERR_STALE));
+    world.stop().await;
+}
+
+/// Every SEQUENCE renews the lease of its client, for all of its sessions (section 8.3).
+#[tokio::test]
+async fn a_client_that_says_something_keeps_all() {
+    let (mut world, mut other, theirs) = locked().await;
+    let mut second = world.client("client").await;
+    world.pass_the_lease(&mut [&mut other, &mut second]).await;
+    assert_eq!(try_lock(&mut other, &theirs).await, NFS4ERR_DENIED);
+    assert_eq!(world.content().await, CONTENT);
+    world.stop().await;
+}
+
+/// Nothing is taken before the lease is over.
+#[tokio::test]
+async fn a_client_has_its_lease() {
+    let (world, mut other, theirs) = locked().await;
+    world.server.clock.advance(MOST_OF_THE_LEASE);
+    world.server.service.reap();
+    assert_eq!(try_lock(&mut other, &theirs).await, NFS4ERR_DENIED);
+    let mut world = world;
+    assert_eq!(world.sequence_status().await, NFS4_OK);
+    world.stop().await;
+}
+
+/// A client that comes back after its lease has nothing, and its stateids mean nothing.
+#[tokio::test]
+async fn a_client_comes_back_to_nothing() {
+    let mut world = World::new().await;
+    let old = world.file.clone();
+    let mut other = world.client("other client").await;
+    world.pass_the_lease(&mut [&mut other]).await;
+    let mut again = world.client("client").await;
+    assert_ne!(again.clientid, world.session.clientid);
+    let args = TestStateid4Args { ts_stateids: vec![old.stateid] };
+    let tested = again.run_on::<TestStateid>(&old.fh, &args).await.unwrap();
+    assert_eq!(tested.tsr_status_codes, [NFS4ERR_BAD_STATEID]);
+    assert_eq!(again.open("file").await.stateid.seqid, 1);
+    world.stop().await;
+}
+
+/// A new instance of a client, by its verifier, takes the place of the old one when it is confirmed: the state of that is gone at once.
+#[rstest]
+#[case::same_instance([1; 8], NFS4ERR_DENIED)]
+#[case::new_instance([2; 8], NFS4_OK)]
+#[tokio::test]
+async fn a_client_starts_anew(#[case] verifier: [u8; 8], #[case] expected: Status) {
+    let (mut world, mut other, theirs) = locked().await;
+    let options = SessionOptions { verifier, ..SessionOptions::default() };
+    let mut anew = Client::connect(&world.server).await.session_with("client", options).await;
+    anew.sequence().await;
+    assert_eq!(try_lock(&mut other, &theirs).await, expected);
+    let is_same = expected == NFS4ERR_DENIED;
+    assert_eq!(anew.clientid == world.session.clientid, is_same);
+    let status = world.sequence_status().await;
+    assert_eq!(status, if is_same { NFS4_OK } else { NFS4ERR_BADSESSION });
+    world.stop().await;
+}
+
+/// A session that goes takes no state with it: that is the client's.
+#[tokio::test]
+async fn state_outlives_the_session() {
+    let (mut world, mut other, theirs) = locked().await;
+    let mut second = world.client("client").await;
+    let args = DestroySession4Args { sessionid: world.session.sessionid };
+    let compound = world.session.compound().op::<DestroySession>(&args);
+    world.session.client.run(&compound).await.ok();
+    assert_eq!(world.sequence_status().await, NFS4ERR_BADSESSION);
+    assert_eq!(try_lock(&mut other, &theirs).await, NFS4ERR_DENIED);
+    second.close(&world.file).await;
+    assert_eq!(try_lock(&mut other, &theirs).await, NFS4_OK);
+    assert_eq!(try_open(&mut second, BOTH).await, NFS4_OK);
+    world.stop().await;
+}
+
+/// A stateid of an earlier instance of the server is not one of the state that this one numbers from the beginning.
+#[tokio::test]
+async fn a_server_starts_anew() {
+    let fs: Arc<dyn FileSystem> = Arc::new(MemoryFileSystem::new(MemoryOptions::default()));
+    let options = || TestServerOptions { fs: fs.clone(), ..TestServerOptions::default() };
+    let mut before = World::with(options(), SessionOptions::default()).await;
+    let old = before.session.open("file").await.stateid;
+    before.stop().await;
+    let mut after = World::with(options(), SessionOptions::default()).await;
+    let new = after.session.open("file").await.stateid;
+    let args = TestStateid4Args { ts_stateids: vec![old, new] };
+    let tested = after.run::<TestStateid>(&args).await.unwrap();
+    assert_eq!(tested.tsr_status_codes, [NFS4ERR_BAD_STATEID, NFS4_OK]);
+    after.stop().await;
+}
