@@ -4,7 +4,7 @@
 //! RFC: 8881 sections 2.10.6.4, 15.1.3.4, 16.2.3 and 18.46.3; 7862 section 13; 8276 section 8.2.
 
 use dittofs_framework::compound::CompoundContext;
-use dittofs_framework::compound::Nfs4Service;
+use dittofs_framework::compound::{Limits, Nfs4Service};
 use dittofs_framework::export::Namespace;
 use dittofs_framework::op::{Minors, OpDescriptor, OpFlags, OpResult, Operation};
 use dittofs_framework::proto::*;
@@ -13,7 +13,7 @@ use dittofs_framework::testing::Compound;
 use dittofs_ops as _;
 use dittofs_ops::putrootfh::PutRootFh;
 use dittofs_ops::sequence::Sequence;
-use dittofs_tests::{Client, TestServer};
+use dittofs_tests::{Client, TestServer, TestServerOptions};
 use rstest::rstest;
 
 /// Of NFSv4.0 alone: NFS4ERR_NOTSUPP from minor version 1 on (RFC 8881 section 17, "MNI").
@@ -178,6 +178,21 @@ async fn a_compound_of_nothing_is_good() {
     let mut client = Client::connect(&server).await;
     let reply = client.run(&Compound::new(Minor::V1).tag("märz".as_bytes())).await.ok();
     assert_eq!(&reply.tag[..], "märz".as_bytes());
+    server.stop().await;
+}
+
+/// The tag is a part of the reply that a slot keeps.
+#[rstest]
+#[case::longest(8, NFS4_OK)]
+#[case::too_long(9, NFS4ERR_REQ_TOO_BIG)]
+#[tokio::test]
+async fn the_tag_is_limited(#[case] len: usize, #[case] status: Status) {
+    let limits = Limits { max_tag: 8, ..Limits::default() };
+    let server = TestServer::start_with(TestServerOptions { limits, ..TestServerOptions::default() }).await;
+    let mut client = Client::connect(&server).await;
+    let reply = client.run(&Compound::new(Minor::V1).tag(&vec![b't'; len])).await;
+    assert_eq!(reply.status, status);
+    assert!(reply.results.is_empty());
     server.stop().await;
 }
 

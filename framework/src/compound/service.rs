@@ -14,6 +14,9 @@ use crate::state::{StateLimits, StateTable};
 pub struct Limits {
     /// Most bytes of one READ or WRITE.
     pub max_io: u32,
+    /// Most bytes of the tag of a COMPOUND; a longer one is NFS4ERR_REQ_TOO_BIG. Every slot keeps the tag of its last
+    /// request, as a part of the reply.
+    pub max_tag: u32,
     /// Clients and sessions.
     pub sessions: SessionLimits,
     /// Opens and locks.
@@ -22,7 +25,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_io: 1 << 20, sessions: SessionLimits::default(), state: StateLimits::default() }
+        Self {
+            max_io: 1 << 20,
+            max_tag: 1024,
+            sessions: SessionLimits::default(),
+            state: StateLimits::default(),
+        }
     }
 }
 
