@@ -48,6 +48,10 @@ pub(super) struct ReplyLimit {
     pub(super) status: Status,
 }
 
+/// What an operation leaves free for the one behind it, which has to say at least that it found no room: opnum, status, and
+/// the body that SETATTR's failure has.
+const NEXT_ERROR: usize = 4 + 4 + 4;
+
 fn to_usize(bytes: u32) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
@@ -266,11 +270,11 @@ impl<'a> CompoundContext<'a> {
             return ReplyLimit { bytes: usize::MAX, status: NFS4ERR_REP_TOO_BIG };
         };
         let channel = slot.session().fore_channel();
-        let most = ReplyLimit { bytes: to_usize(channel.max_response_size), status: NFS4ERR_REP_TOO_BIG };
-        let cached = ReplyLimit {
-            bytes: to_usize(channel.max_response_size_cached),
-            status: NFS4ERR_REP_TOO_BIG_TO_CACHE,
-        };
+        // Behind SEQUENCE itself there is room by the floors of the channel.
+        let kept = if self.at.index == 0 || self.at.is_last() { 0 } else { NEXT_ERROR };
+        let limit = |bytes: u32, status| ReplyLimit { bytes: to_usize(bytes).saturating_sub(kept), status };
+        let most = limit(channel.max_response_size, NFS4ERR_REP_TOO_BIG);
+        let cached = limit(channel.max_response_size_cached, NFS4ERR_REP_TOO_BIG_TO_CACHE);
         if slot.cache_this() && cached.bytes < most.bytes { cached } else { most }
     }
 }

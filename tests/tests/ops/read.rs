@@ -206,5 +206,8 @@ async fn a_read_without_any_room_is_too_big() {
     let reply = world.session.run(compound).await;
     assert_eq!(reply.status, NFS4ERR_REP_TOO_BIG);
     assert!(!reply.get::<Read>().data.is_empty());
+    // RFC: 8881 section 18.36.3: ca_maxresponsesize counts the RPC header, and holds for what is refused as well.
+    let rpc_header = 24;
+    assert!(reply.raw.len() + rpc_header <= 1024, "{} bytes", reply.raw.len());
     world.stop().await;
 }
