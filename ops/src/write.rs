@@ -1,5 +1,6 @@
 //! WRITE: RFC 8881 section 18.32, RFC 7530 section 16.36.
 
+use bytes::Bytes;
 use dittofs_framework::compound::CompoundContext;
 use dittofs_framework::op::{OpDescriptor, OpFlags, OpResult, Operation};
 use dittofs_framework::proto::{NFS4ERR_FBIG, OP_WRITE, Stateid, Verifier4};
@@ -53,7 +54,7 @@ impl Operation for Write {
     async fn call(&self, cx: &mut CompoundContext<'_>, args: Write4Args) -> OpResult<Write4ResOk> {
         let row = &Self::DESCRIPTOR;
         let authority = io::check_stateid(cx, row, args.stateid, Io::Write)?;
-        let mut data = args.data.0;
+        let mut data = unpinned(args.data.0, cx.record_len());
         // More than the server takes at once is a short write ("the server MAY write fewer bytes").
         data.truncate(usize::try_from(cx.service().limits().max_io).unwrap_or(usize::MAX));
         if u64::try_from(data.len()).ok().and_then(|len| args.offset.checked_add(len)).is_none() {
@@ -69,4 +70,29 @@ impl Operation for Write {
     }
 }
 
+/// The data, in a buffer that it makes up at least half of: a file system may keep it, and with it the whole request.
+fn unpinned(data: Bytes, record_len: u32) -> Bytes {
+    let is_most = usize::try_from(record_len).is_ok_and(|record_len| data.len() >= record_len / 2);
+    if is_most { data } else { Bytes::copy_from_slice(&data) }
+}
+
 register_operation!(Write);
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::nearly_all_of_its_request(1000, 1200, true)]
+    #[case::half(600, 1200, true)]
+    #[case::a_small_part(599, 1200, false)]
+    #[case::nothing(0, 1200, false)]
+    fn data_keeps_its_request(#[case] len: usize, #[case] record_len: u32, #[case] keeps: bool) {
+        let record = Bytes::from(vec![7; 1200]);
+        let data = unpinned(record.slice(..len), record_len);
+        assert_eq!(data, record.slice(..len));
+        assert_eq!(data.as_ptr() == record.as_ptr(), keeps);
+    }
+}

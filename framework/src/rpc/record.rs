@@ -133,7 +133,6 @@ impl RecordReader {
 
     /// Makes room for the rest of the record at the front, or for a chunk of new ones.
     fn make_room(&mut self) {
-        let room = self.buf.capacity() - self.buf.len();
         let missing = match self.header() {
             Ok(Some(fragment)) if self.joining.is_none() && self.fragments == 0 && fragment.last => {
                 (fragment.len + HEADER_LEN).saturating_sub(self.buf.len())
@@ -141,8 +140,14 @@ impl RecordReader {
             _ => 0,
         };
         let enough = if missing > 0 { missing } else { READ_ROOM_MIN };
-        // Back to the front of the chunk, if nobody holds a record of it any more.
-        let at_front = self.buf.is_empty() && self.buf.try_reclaim(READ_CHUNK);
+        // Back to the front of the chunk, if nobody holds a record of it any more. What a large record was read into is not
+        // used again: a smaller one in it, if it is kept, would keep all of it.
+        let mut at_front = self.buf.is_empty() && self.buf.try_reclaim(READ_CHUNK);
+        if at_front && self.buf.capacity() > 2 * READ_CHUNK {
+            self.buf = BytesMut::new();
+            at_front = false;
+        }
+        let room = self.buf.capacity() - self.buf.len();
         if at_front || room >= enough || self.buf.try_reclaim(enough) {
             return;
         }

@@ -88,6 +88,18 @@ fn the_buffer_is_used_again_once_its_records_are_gone() {
     }
 }
 
+/// Whoever keeps a part of a record keeps its buffer: that must not be one of a much larger record.
+#[test]
+fn the_buffer_of_a_large_record_is_not_used_for_smaller_ones() {
+    let mut reader = RecordReader::new(1 << 21, 10);
+    let large = cut(&vec![5; 1 << 20], &[usize::MAX]);
+    read(&mut reader, &large[..1000]);
+    assert_eq!(reader.next_record(), Ok(None));
+    read(&mut reader, &large[1000..]);
+    drop(reader.next_record().unwrap().unwrap());
+    assert!(reader.buffer().capacity() <= 2 * READ_CHUNK);
+}
+
 #[test]
 fn a_record_that_is_held_does_not_cost_a_buffer_per_read() {
     let mut reader = RecordReader::new(1000, 10);
