@@ -14,6 +14,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
 
 use crate::cli::StartOptions;
 
@@ -33,6 +34,8 @@ pub(crate) enum StartError {
     Build(#[from] BuildError),
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    #[error("DFS_LOG: {0}")]
+    LogFilter(#[from] ParseError),
     #[error("cannot set up the runtime: {0}")]
     Runtime(io::Error),
     #[error("cannot write the output: {0}")]
@@ -43,20 +46,22 @@ pub(crate) enum StartError {
 
 /// `dfs start`.
 pub(crate) fn run(options: &StartOptions) -> Result<(), StartError> {
-    log_to_stderr();
+    log_to_stderr()?;
     raise_open_file_limit();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(StartError::Runtime)?;
     runtime.block_on(serve(options))
 }
 
-fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env("DFS_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+fn log_to_stderr() -> Result<(), StartError> {
+    let wanted = std::env::var_os("DFS_LOG").unwrap_or_else(|| "info".into());
+    let filter = EnvFilter::try_new(wanted.to_string_lossy())?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .init();
+    Ok(())
 }
 
 /// Every connection is an open file: the soft limit, often 1,024, is raised to the hard one.
