@@ -3,9 +3,11 @@
 use dittofs_framework::attr::{Bitmap, FATTR4_CHANGE, FATTR4_TYPE};
 use dittofs_framework::compound::CompoundContext;
 use dittofs_framework::export::ExportNode;
-use dittofs_framework::fs::{AttrMask, ShareAccess};
+use dittofs_framework::fs::{AttrMask, FsError, NodeHandle, OpenHold, ShareAccess};
 use dittofs_framework::op::OpResult;
-use dittofs_framework::proto::{ChangeInfo, NFS4ERR_BAD_STATEID, NFS4ERR_NO_GRACE, NFS4ERR_NOTSUPP, Status};
+use dittofs_framework::proto::{
+    ChangeInfo, NFS4ERR_BAD_STATEID, NFS4ERR_DELAY, NFS4ERR_NO_GRACE, NFS4ERR_NOTSUPP, Status,
+};
 
 use super::{OpenClaim4, Opening, Truncates};
 use crate::file_type::check_regular;
@@ -32,18 +34,38 @@ pub(super) async fn by_name(cx: &CompoundContext<'_>, name: &[u8], access: Share
     let dir = cx.current()?;
     let fs = dir.fs();
     check_component(name, fs.info().max_name)?;
-    let found = fs.lookup(&cx.request, &dir.node, name, TYPE).await?;
-    check_regular(found.attributes.file_type)?;
-    let hold = fs.open(&cx.request, &found.node, access).await?;
+    let (node, hold) = find_and_open(cx, dir, name, access).await?;
     // Nothing changes, so before and after are one and the same moment.
     let change = fs.attributes(&cx.request, &dir.node, CHANGE).await?.change;
     Ok(Opening {
-        file: ExportNode { export: dir.export.clone(), node: found.node },
+        file: ExportNode { export: dir.export.clone(), node },
         hold,
         cinfo: ChangeInfo { atomic: true, before: change, after: change },
         attrset: Bitmap::EMPTY,
         truncates: Truncates::No,
     })
+}
+
+/// How often a name is looked up whose file is gone before it is open.
+const TRIES: usize = 8;
+
+/// Finds a file by its name and opens it. That the file is replaced or removed in between does not make the current filehandle stale:
+/// then the name is looked up again.
+async fn find_and_open(
+    cx: &CompoundContext<'_>,
+    dir: &ExportNode,
+    name: &[u8],
+    access: ShareAccess,
+) -> OpResult<(NodeHandle, OpenHold)> {
+    for _ in 0..TRIES {
+        let found = dir.fs().lookup(&cx.request, &dir.node, name, TYPE).await?;
+        check_regular(found.attributes.file_type)?;
+        match dir.fs().open(&cx.request, &found.node, access).await {
+            Err(FsError::Stale) => {}
+            opened => return Ok((found.node, opened?)),
+        }
+    }
+    Err(NFS4ERR_DELAY.into())
 }
 
 /// CLAIM_FH.

@@ -8,6 +8,8 @@
 //! RECLAIM_CONFLICT (there is no grace period), UNSAFE_COMPOUND, WRONGSEC (every flavour is good everywhere), DEADSESSION and
 //! SERVERFAULT. BAD_SEQID, RESOURCE and STALE_CLIENTID are those of minor version 0.
 
+use std::sync::Arc;
+
 use dittofs_framework::attr::{Bitmap, FATTR4_CHANGE};
 use dittofs_framework::compound::Limits;
 use dittofs_framework::proto::{
@@ -28,6 +30,7 @@ use dittofs_tests::{
 use rstest::rstest;
 
 use crate::common::{Object, World, put};
+use crate::plain::Plain;
 use crate::tree::{BAD_NAMES, name};
 
 const EXPORT: &[&str] = &["export"];
@@ -378,5 +381,17 @@ async fn there_is_a_limit() {
     assert_eq!(world.session.run(compound).await.status, NFS4ERR_NOENT);
     world.session.close(&second).await;
     assert!(world.session.try_open(EXPORT, &args).await.is_ok());
+    world.stop().await;
+}
+
+/// A file that goes while it is opened was not there: it is not the directory that is stale.
+#[tokio::test]
+async fn a_file_goes_while_it_is_opened() {
+    let fs = Arc::new(Plain::default());
+    let server = TestServerOptions { fs: fs.clone(), ..TestServerOptions::default() };
+    let mut world = World::with(server, SessionOptions::default()).await;
+    world.close().await;
+    fs.doom("file");
+    assert_eq!(world.session.try_open(EXPORT, &by_name("file", READ)).await.err(), Some(NFS4ERR_NOENT));
     world.stop().await;
 }

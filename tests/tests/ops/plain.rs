@@ -1,6 +1,7 @@
-//! A file system that has nothing but what every file system has: the memory file system without its capabilities.
+//! A file system that has nothing but what every file system has: the memory file system without its capabilities, and somebody else
+//! in it.
 
-use std::sync::Arc;
+use std::sync::Mutex;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,11 +14,23 @@ use dittofs_framework::fs::{
 use dittofs_framework::proto::{ChangeInfo, Verifier4};
 
 /// A memory file system without extended attributes, holes and copies.
-pub(crate) struct Plain(Arc<MemoryFileSystem>);
+pub(crate) struct Plain {
+    fs: MemoryFileSystem,
+    /// A name in the root directory.
+    doomed: Mutex<Option<&'static str>>,
+}
 
 impl Default for Plain {
     fn default() -> Self {
-        Self(Arc::new(MemoryFileSystem::new(MemoryOptions::default())))
+        Self { fs: MemoryFileSystem::new(MemoryOptions::default()), doomed: Mutex::new(None) }
+    }
+}
+
+impl Plain {
+    /// Lets somebody remove a name from the root directory at the worst moment: when its file was found and is about to be
+    /// opened.
+    pub(crate) fn doom(&self, name: &'static str) {
+        *self.doomed.lock().unwrap() = Some(name);
     }
 }
 
@@ -26,19 +39,32 @@ macro_rules! forward {
         #[async_trait]
         impl FileSystem for Plain {
             fn root(&self) -> NodeHandle {
-                self.0.root()
+                self.fs.root()
             }
 
             fn info(&self) -> FsInfo {
-                self.0.info()
+                self.fs.info()
             }
 
             fn write_verifier(&self) -> Verifier4 {
-                self.0.write_verifier()
+                self.fs.write_verifier()
+            }
+
+            async fn open(
+                &self,
+                cx: &RequestContext,
+                node: &NodeHandle,
+                access: ShareAccess,
+            ) -> FsResult<OpenHold> {
+                let doomed = self.doomed.lock().unwrap().take();
+                if let Some(name) = doomed {
+                    self.fs.remove(&RequestContext::server(), &self.fs.root(), name.as_bytes()).await?;
+                }
+                self.fs.open(cx, node, access).await
             }
 
             $(async fn $name(&self, cx: &RequestContext $(, $arg: $t)*) -> FsResult<$result> {
-                self.0.$name(cx $(, $arg)*).await
+                self.fs.$name(cx $(, $arg)*).await
             })*
         }
     };
@@ -52,7 +78,6 @@ forward! {
     fn lookup(dir: &NodeHandle, name: &[u8], mask: AttrMask) -> Found;
     fn parent(dir: &NodeHandle) -> NodeHandle;
     fn readlink(node: &NodeHandle) -> Bytes;
-    fn open(node: &NodeHandle, access: ShareAccess) -> OpenHold;
     fn open_create(dir: &NodeHandle, name: &[u8], mode: &CreateMode, access: ShareAccess) -> Opened;
     fn read(node: &NodeHandle, offset: u64, count: u32, authority: Authority) -> ReadData;
     fn write(node: &NodeHandle, offset: u64, data: Bytes, stability: Stability, authority: Authority) -> Written;

@@ -139,3 +139,32 @@ async fn files_come_and_go() {
     assert_eq!(session.try_open(&["export"], &args).await.err(), Some(NFS4ERR_NOENT));
     server.stop().await;
 }
+
+/// Opens by name what the others make and remove: it is there or it is not, but the directory is never stale.
+async fn open_by_name(mut session: Session, barrier: Arc<Barrier>) -> Vec<Status> {
+    let mut results = Vec::new();
+    barrier.wait().await;
+    for _ in 0..10 * ROUNDS {
+        let args = open_args("file", READ, 0, "owner", OpenFlag4::NoCreate(()));
+        let opened = session.try_open(&["export"], &args).await;
+        results.push(opened.as_ref().err().copied().unwrap_or(NFS4_OK));
+        if let Ok((fh, answer)) = opened {
+            session.close(&OpenFile { fh, stateid: answer.stateid }).await;
+        }
+    }
+    results
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_is_there_or_not() {
+    let server = TestServer::start().await;
+    let (others, results) = tokio::join!(all_at_once(&server, come_and_go), async {
+        let lone = Arc::new(Barrier::new(1));
+        let session = Client::connect(&server).await.session("opening client").await;
+        tokio::spawn(open_by_name(session, lone)).await.unwrap()
+    });
+    assert_eq!(others.len(), CLIENTS);
+    let results = [results];
+    assert_eq!(count(&results, NFS4_OK) + count(&results, NFS4ERR_NOENT), 10 * ROUNDS, "{results:?}");
+    server.stop().await;
+}
