@@ -197,11 +197,13 @@ impl Operation for Open {
             return Err(NFS4ERR_GRACE.into());
         }
         let owner = StateOwner { clientid: cx.clientid()?, owner: args.owner.owner };
-        // A file must not be made for an open that is then refused.
-        cx.service().state().check_room(owner.clientid)?;
         let opening = match (&args.claim, &args.openhow) {
             (OpenClaim4::Null(name), OpenFlag4::NoCreate(())) => claim::by_name(cx, name, access).await?,
-            (OpenClaim4::Null(name), OpenFlag4::Create(how)) => create::create(cx, name, how, access).await?,
+            (OpenClaim4::Null(name), OpenFlag4::Create(how)) => {
+                // A file must not be made for an open that is then refused.
+                cx.service().state().check_room(owner.clientid)?;
+                create::create(cx, name, how, access).await?
+            }
             (_, OpenFlag4::NoCreate(())) => claim::current_file(cx, access).await?,
             // RFC 8881 section 18.16.3: a file is created by name.
             (_, OpenFlag4::Create(_)) => return Err(NFS4ERR_INVAL.into()),

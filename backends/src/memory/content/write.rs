@@ -7,7 +7,8 @@ use super::chunk::{BLOCK, CHUNK, CHUNK_LEN, Chunk, Run, RunPart, Shape};
 use super::{Content, Part, parts, position, usize_of};
 
 /// From this length on a write's payload is kept instead of copied, where it fills whole chunks. The buffer that the
-/// payload came in is not much longer than it, so what it keeps beyond its chunks is bounded.
+/// payload came in is at most twice as long (WRITE copies what is less than half of its request), so what it keeps beyond its chunks is
+/// bounded.
 const KEEP_PAYLOAD_LEN: usize = 2 * CHUNK_LEN;
 
 /// Runs that lost a chunk, with the number of the chunk that the run begins at.
