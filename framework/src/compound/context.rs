@@ -48,9 +48,8 @@ pub(super) struct ReplyLimit {
     pub(super) status: Status,
 }
 
-/// What an operation leaves free for the one behind it, which has to say at least that it found no room: opnum, status, and
-/// the body that SETATTR's failure has.
-const NEXT_ERROR: usize = 4 + 4 + 4;
+/// The longest answer of an operation that found no room: opnum, status, and the body that SETATTR's failure has.
+const NEXT_ERROR: usize = RESOP_HEADER + 4;
 
 fn to_usize(bytes: u32) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
@@ -261,7 +260,12 @@ impl<'a> CompoundContext<'a> {
     /// Bytes of the reply that the operations behind the running one need at the least: enough for one to say that there is no
     /// room.
     pub fn reply_reserved(&self) -> usize {
-        if self.at.is_last() { 0 } else { RESOP_HEADER }
+        match self.at {
+            at if at.is_last() => 0,
+            // The floors of a channel have no more behind SEQUENCE, where SETATTR has no filehandle to work on.
+            Position { index: 0, .. } => RESOP_HEADER,
+            _ => NEXT_ERROR,
+        }
     }
 
     /// How long the reply may get, and what is answered when an operation makes it longer.
@@ -270,11 +274,11 @@ impl<'a> CompoundContext<'a> {
             return ReplyLimit { bytes: usize::MAX, status: NFS4ERR_REP_TOO_BIG };
         };
         let channel = slot.session().fore_channel();
-        // Behind SEQUENCE itself there is room by the floors of the channel.
-        let kept = if self.at.index == 0 || self.at.is_last() { 0 } else { NEXT_ERROR };
-        let limit = |bytes: u32, status| ReplyLimit { bytes: to_usize(bytes).saturating_sub(kept), status };
-        let most = limit(channel.max_response_size, NFS4ERR_REP_TOO_BIG);
-        let cached = limit(channel.max_response_size_cached, NFS4ERR_REP_TOO_BIG_TO_CACHE);
+        let most = ReplyLimit { bytes: to_usize(channel.max_response_size), status: NFS4ERR_REP_TOO_BIG };
+        let cached = ReplyLimit {
+            bytes: to_usize(channel.max_response_size_cached),
+            status: NFS4ERR_REP_TOO_BIG_TO_CACHE,
+        };
         if slot.cache_this() && cached.bytes < most.bytes { cached } else { most }
     }
 }
