@@ -4,7 +4,7 @@
 //! Not reached: ADMIN_REVOKED, EXPIRED (there is no revoked state: what expires goes with its sessions), LOCKS_HELD (locks are freed),
 //! FHEXPIRED, MOVED (handles persist, nothing migrates), STALE (a file that is open is there), WRONG_CRED (no state protection), DELAY,
 //! DEADSESSION and SERVERFAULT. BAD_SEQID, INVAL, ISDIR, LEASE_MOVED, RESOURCE and STALE_STATEID are those of minor version 0; the
-//! limits of sessions are in the tables of SEQUENCE.
+//! limits of sessions are in the tests of `wire`.
 
 use dittofs_framework::proto::{Minor, NFS4_OK, NFS4ERR_BAD_STATEID, NFS4ERR_SHARE_DENIED, Stateid};
 use dittofs_framework::state::ShareDeny;

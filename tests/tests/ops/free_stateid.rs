@@ -1,7 +1,7 @@
 //! Origin: the statements of the RFC, one by one.
 //! RFC: 8881 sections 18.38, 8.2.3 and 8.2.4.
 //!
-//! Not reached: WRONG_CRED (no state protection), DELAY, DEADSESSION and SERVERFAULT. The limits of sessions are in the tables of SEQUENCE.
+//! Not reached: WRONG_CRED (no state protection), DELAY, DEADSESSION and SERVERFAULT. The limits of sessions are in the tests of `wire`.
 
 use dittofs_framework::proto::{
     Minor, NFS4_OK, NFS4ERR_BAD_STATEID, NFS4ERR_BADXDR, NFS4ERR_LOCKS_HELD, Stateid,

@@ -1,7 +1,7 @@
 //! Origin: the statements of the RFC, one by one.
 //! RFC: 8881 sections 18.48, 8.2.3 and 8.2.4.
 //!
-//! Not reached: DELAY, DEADSESSION and SERVERFAULT. The limits of sessions but for REP_TOO_BIG are in the tables of SEQUENCE. Of the statuses of
+//! Not reached: DELAY, DEADSESSION and SERVERFAULT. The limits of sessions but for REP_TOO_BIG are in the tests of `wire`. Of the statuses of
 //! a stateid EXPIRED, ADMIN_REVOKED and DELEG_REVOKED: there is no revoked state.
 
 use dittofs_framework::proto::{
