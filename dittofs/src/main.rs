@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod identity;
 mod ops_table;
 mod start;
 

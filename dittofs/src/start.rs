@@ -1,5 +1,5 @@
 use std::io::{self, IsTerminal};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
 use crate::cli::StartOptions;
+use crate::identity;
 
 /// The path of the share, and its number in filehandles.
 const EXPORT_PATH: &str = "/export";
@@ -79,7 +80,11 @@ async fn serve(options: &StartOptions) -> Result<(), StartError> {
     let share = Arc::new(MemoryFileSystem::new(memory));
     let namespace = Namespace::builder().export(EXPORT_ID, EXPORT_PATH, share).build()?;
     let lease = Duration::from_secs(u64::from(options.lease));
-    let service = Nfs4Service::builder(namespace).lease(lease).build()?;
+    let mut service = Nfs4Service::builder(namespace).lease(lease);
+    if let Some(identity) = identity::of_server(options.listen).map_err(BuildError::from)? {
+        service = service.identity(identity);
+    }
+    let service = service.build()?;
     let server = NfsServer::bind(service, options.listen)
         .await
         .map_err(|error| StartError::Bind(options.listen, error))?;
@@ -94,7 +99,11 @@ async fn serve(options: &StartOptions) -> Result<(), StartError> {
 fn announce(at: SocketAddr) {
     eprintln!("listening on {at}");
     let (host, port) = (at.ip(), at.port());
-    let host = if host.is_ipv6() { format!("[{host}]") } else { host.to_string() };
+    let host = match host {
+        _ if host.is_unspecified() => "HOST".to_owned(),
+        IpAddr::V4(host) => host.to_string(),
+        IpAddr::V6(host) => format!("[{host}]"),
+    };
     tracing::info!(
         "memory share {EXPORT_PATH}; mount it with: mount -t nfs4 -o vers=4.2,port={port} {host}:{EXPORT_PATH} /mnt"
     );
