@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # about: 256 MiB written in sequence, read back from the server, compared byte for byte
 # checks: 7
-# limit: 300
 set -euo pipefail
 
 mib=256

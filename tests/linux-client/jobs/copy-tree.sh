@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # about: cp -a of a tree of 5,000 files, compared byte for byte and with all metadata
 # checks: 7
-# limit: 240
+# limit: 600
 set -euo pipefail
 
 source=/tmp/tree

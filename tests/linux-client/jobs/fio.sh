@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # about: fio random writes with crc32c verification, direct and through the page cache
 # checks: 4
-# limit: 240
 set -euo pipefail
 
 size=48m

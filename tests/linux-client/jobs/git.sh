@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # about: git clone of a local repository onto the mount, then fsck, checkouts and commits
 # checks: 12
-# limit: 240
 set -euo pipefail
 
 commits=300

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # about: flock and byte-range locks between two clients: conflicts, ranges, waiting, release
 # checks: 32
-# limit: 180
 set -euo pipefail
 
 # The second mount is a client of its own, in another network namespace. First the proof of that.

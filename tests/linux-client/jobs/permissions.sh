@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # about: two users, groups, supplementary groups, sticky and set-id bits
 # checks: 25
-# limit: 60
 set -euo pipefail
 
 # as USER GROUPS COMMAND...: GROUPS are the supplementary ones, as numbers, or none.

@@ -2,7 +2,7 @@
 # about: the POSIX suite pjdfstest, as two users
 # mounts: default actimeo=0
 # checks: 382
-# limit: 400
+# limit: 600
 set -euo pipefail
 
 # All that Linux can do. The 16 of 398 that do not run want a read-only remount (13), a second

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # about: a mount of the pseudo root, walked into the export; read-only above it
 # checks: 9
-# limit: 60
 set -euo pipefail
 
 echo here >file

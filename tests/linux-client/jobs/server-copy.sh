@@ -2,7 +2,6 @@
 # about: copies and clones made by the server: copy_file_range, FICLONE, FICLONERANGE
 # versions: 4.2
 # checks: 15
-# limit: 60
 set -euo pipefail
 
 mib=$((1024 * 1024))

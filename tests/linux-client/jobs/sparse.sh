@@ -2,7 +2,6 @@
 # about: fallocate, holes punched, SEEK_HOLE and SEEK_DATA, sparse reads
 # versions: 4.2
 # checks: 16
-# limit: 60
 set -euo pipefail
 
 mib=$((1024 * 1024))

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # about: sqlite3 databases with two writers each, on one mount and on two clients
 # checks: 8
-# limit: 240
+# limit: 600
 set -euo pipefail
 
 rows=60

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # about: what one client changes another sees: close-to-open, appends, names, exclusive create
 # checks: 12
-# limit: 120
 set -euo pipefail
 
 mount_second

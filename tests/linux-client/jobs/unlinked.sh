@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # about: files that are open while they are unlinked, replaced by a rename, or moved
 # checks: 13
-# limit: 60
 set -euo pipefail
 
 echo first >f

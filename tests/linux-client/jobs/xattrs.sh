@@ -2,7 +2,6 @@
 # about: user.* extended attributes: set, get, list, replace, remove, limits, other users
 # versions: 4.2
 # checks: 17
-# limit: 60
 set -euo pipefail
 
 touch f
