@@ -48,7 +48,8 @@ pub(super) struct ReplyLimit {
     pub(super) status: Status,
 }
 
-/// The longest answer of an operation that found no room: opnum, status, and the body that SETATTR's failure has.
+/// What an operation leaves free for the one behind it, which has to say at least that it found no room: opnum, status, and
+/// the body that SETATTR's failure has.
 const NEXT_ERROR: usize = RESOP_HEADER + 4;
 
 fn to_usize(bytes: u32) -> usize {
@@ -257,15 +258,9 @@ impl<'a> CompoundContext<'a> {
         self.reply_limit().bytes.saturating_sub(self.reply_used + self.reply_reserved())
     }
 
-    /// Bytes of the reply that the operations behind the running one need at the least: enough for one to say that there is no
-    /// room.
+    /// Bytes of the reply that are kept free for the operation behind the running one.
     pub fn reply_reserved(&self) -> usize {
-        match self.at {
-            at if at.is_last() => 0,
-            // The floors of a channel have no more behind SEQUENCE, where SETATTR has no filehandle to work on.
-            Position { index: 0, .. } => RESOP_HEADER,
-            _ => NEXT_ERROR,
-        }
+        if self.at.is_last() { 0 } else { NEXT_ERROR }
     }
 
     /// How long the reply may get, and what is answered when an operation makes it longer.

@@ -150,14 +150,18 @@ async fn run_one(
     run_admitted(cx, op, r, w).await
 }
 
+/// The longest nfs_resop4 of an operation that modifies, when it is good.
+fn longest(row: &OpDescriptor) -> usize {
+    usize::try_from(row.max_reply).unwrap_or(usize::MAX).saturating_add(RESOP_HEADER)
+}
+
 /// An operation that modifies runs only if its answer is sure to fit.
 fn reserve_reply(cx: &CompoundContext<'_>, row: &OpDescriptor, w: &XdrWriter) -> Result<(), Status> {
     if !row.flags.contains(OpFlags::MODIFIES) {
         return Ok(());
     }
     let limit = cx.reply_limit();
-    let most = usize::try_from(row.max_reply).unwrap_or(usize::MAX);
-    let needed = cx.reply_len(w).saturating_add(RESOP_HEADER + cx.reply_reserved()).saturating_add(most);
+    let needed = cx.reply_len(w).saturating_add(cx.reply_reserved()).saturating_add(longest(row));
     if needed > limit.bytes { Err(limit.status) } else { Ok(()) }
 }
 
@@ -175,6 +179,11 @@ async fn run_admitted(
     cx.reply_used = cx.reply_len(w);
     cx.args_at = r.position();
     let outcome = op.run(cx, r, w).await;
+    debug_assert!(
+        outcome.is_err() || !row.flags.contains(OpFlags::MODIFIES) || w.len_since(start) <= longest(row),
+        "the answer of {} is longer than its row says",
+        row.name
+    );
     let limit = cx.reply_limit();
     if outcome.is_ok() && cx.reply_len(w).saturating_add(cx.reply_reserved()) > limit.bytes {
         w.cut_back(start);

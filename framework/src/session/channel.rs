@@ -6,9 +6,9 @@ use crate::proto::{AtMostOneU32, ChannelAttrs4, NFS4ERR_TOOSMALL, Status};
 /// The least ca_maxrequestsize: RPC call header with an empty credential and verifier (40), COMPOUND4args without a tag
 /// (12) and SEQUENCE (36), and room for one small operation.
 const REQUEST_FLOOR: u32 = 128;
-/// The least ca_maxresponsesize: RPC reply header (24), COMPOUND4res without a tag (12), SEQUENCE (44), and the opnum and
-/// status of one operation more.
-const RESPONSE_FLOOR: u32 = 88;
+/// The least ca_maxresponsesize: RPC reply header (24), COMPOUND4res without a tag (12), SEQUENCE (44), and the opnum, status and
+/// body of one operation more that fails.
+const RESPONSE_FLOOR: u32 = 92;
 /// The least ca_maxoperations of the backchannel: CB_SEQUENCE and one operation.
 const BACK_OPERATIONS_FLOOR: u32 = 2;
 

@@ -81,16 +81,3 @@ async fn operations_that_are_not_there(#[case] claimed: u32, #[values(Minor::V1,
     is_well(&server).await;
     server.stop().await;
 }
-
-#[rstest]
-#[case::large(64 << 10)]
-#[case::as_large_as_a_message_may_be(1 << 20)]
-#[tokio::test]
-async fn a_tag_comes_back_whatever_it_is(#[case] len: usize) {
-    let server = server().await;
-    let mut client = Client::connect(&server).await;
-    let tag = Random::new(4).bytes(len);
-    let reply = client.run(&Compound::new(Minor::V1).tag(&tag)).await.ok();
-    assert_eq!(reply.tag, tag);
-    server.stop().await;
-}

@@ -153,7 +153,7 @@ async fn without_room_for_the_reply_nothing_is_destroyed(
 ) {
     let server = TestServer::start().await;
     let clientid = prepare(&server, Has::Nothing, minor).await;
-    let mut session = narrow_session(&server, "other", minor, cache, 88).await;
+    let mut session = narrow_session(&server, "other", minor, cache, 92).await;
     let args = DestroyClientid4Args { clientid };
     let request = session.request(0, cache, roots(minor, 1).op::<DestroyClientid>(&args));
     assert_eq!(session.client.run(&request).await.status, too_big(cache));

@@ -151,7 +151,7 @@ async fn without_room_for_the_reply_nothing_is_destroyed(
 ) {
     let server = TestServer::start().await;
     // Room for SEQUENCE and one result.
-    let mut session = narrow_session(&server, "client", minor, cache, 88).await;
+    let mut session = narrow_session(&server, "client", minor, cache, 92).await;
     let other = another_session(&mut session, 2).await;
     let args = DestroySession4Args { sessionid: other };
     let compound = roots(minor, 1).op::<DestroySession>(&args);

@@ -133,7 +133,7 @@ async fn without_room_for_the_reply_nothing_is_complete(
     #[values(Minor::V1, Minor::V2)] minor: Minor,
 ) {
     let server = TestServer::start().await;
-    let mut session = narrow_session(&server, "client", minor, cache, 88).await;
+    let mut session = narrow_session(&server, "client", minor, cache, 92).await;
     // A new incarnation with a session as narrow, which has sent no RECLAIM_COMPLETE.
     let mut options = options(minor);
     (options.fore_channel.max_response_size, options.fore_channel.max_response_size_cached) =

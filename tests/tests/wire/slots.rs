@@ -14,10 +14,12 @@ use dittofs_ops::lookup::Lookup;
 use dittofs_ops::open::Open;
 use dittofs_ops::putfh::PutFh;
 use dittofs_ops::read::{Read, Read4Args};
+use dittofs_ops::readdir::{ReadDir, Readdir4Args};
 use dittofs_ops::remove::{Remove, Remove4Args};
 use dittofs_ops::rename::{Rename, Rename4Args};
 use dittofs_ops::savefh::SaveFh;
 use dittofs_ops::sequence::Sequence;
+use dittofs_ops::setattr::{SetAttr, Setattr4Args};
 use dittofs_tests::*;
 use rstest::rstest;
 
@@ -60,7 +62,7 @@ async fn no_reply_is_longer_than_the_session_allows(
     let request = wide.request(0, cache, look_around(minor));
     let whole = wide.client.run(&request).await.ok();
     let needed = reply_len(&whole);
-    for limit in (88..=needed + 8).step_by(4) {
+    for limit in (92..=needed + 8).step_by(4) {
         let mut session = session_of(&server, minor, cache, limit).await;
         let request = session.request(0, cache, look_around(minor));
         let reply = session.client.run(&request).await;
@@ -74,6 +76,53 @@ async fn no_reply_is_longer_than_the_session_allows(
             // RFC 8881 section 2.10.6.4: also this reply is cached.
             assert_eq!(session.client.run(&request).await.raw, reply.raw, "{limit}");
         }
+        session.client.run(&destroy_session(minor, session.sessionid)).await.ok();
+    }
+    server.stop().await;
+}
+
+fn list(minor: Minor) -> Compound {
+    let args = Readdir4Args {
+        cookie: 0,
+        cookieverf: [0; 8],
+        dircount: 1000,
+        maxcount: 1000,
+        attr_request: Bitmap::of(&[FATTR4_OWNER, FATTR4_FILEHANDLE]),
+    };
+    walk(Compound::new(minor), &["export"]).op::<ReadDir>(&args).op::<GetFh>(&())
+}
+
+fn set(minor: Minor) -> Compound {
+    let args = Setattr4Args { stateid: Stateid::ANONYMOUS, obj_attributes: mode_attr(0o700) };
+    walk(Compound::new(minor), &["export"]).op::<SetAttr>(&args).op::<SetAttr>(&args).op::<GetFh>(&())
+}
+
+fn set_wrongly(minor: Minor) -> Compound {
+    let args = Setattr4Args { stateid: Stateid::ANONYMOUS, obj_attributes: size_attr(1) };
+    walk(Compound::new(minor), &["export"]).op::<GetFh>(&()).op::<SetAttr>(&args)
+}
+
+/// Whatever is in them, and whatever they end with.
+#[rstest]
+#[case::list(list)]
+#[case::set(set)]
+#[case::set_wrongly(set_wrongly)]
+#[tokio::test]
+async fn no_reply_to_other_requests_is_longer(
+    #[case] build: fn(Minor) -> Compound,
+    #[values(CacheThis::Yes, CacheThis::No)] cache: CacheThis,
+    #[values(Minor::V1, Minor::V2)] minor: Minor,
+) {
+    let server = TestServer::start().await;
+    let mut wide = session(&server, "wide", minor).await;
+    for name in 0..10 {
+        wide.mkdir(&format!("a directory with a long name {name}")).await;
+    }
+    for limit in (92..1200).step_by(4) {
+        let mut session = session_of(&server, minor, cache, limit).await;
+        let request = session.request(0, cache, build(minor));
+        let reply = session.client.run(&request).await;
+        assert!(reply_len(&reply) <= limit || reply.results.len() == 1, "{limit}: {reply:?}");
         session.client.run(&destroy_session(minor, session.sessionid)).await.ok();
     }
     server.stop().await;
@@ -142,7 +191,7 @@ async fn what_has_no_room_for_its_result_has_not_happened(
     #[values(Minor::V1, Minor::V2)] minor: Minor,
 ) {
     let (mut refused, mut done) = (0, 0);
-    for limit in (88..400).step_by(12) {
+    for limit in (92..400).step_by(12) {
         let server = TestServer::start().await;
         let mut witness = session(&server, "witness", minor).await;
         witness.mkdir("old").await;
