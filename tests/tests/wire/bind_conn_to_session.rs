@@ -1,5 +1,8 @@
 //! Origin: the directions that a client can ask for, and where BIND_CONN_TO_SESSION may stand.
 //! RFC: 8881 sections 2.10.3.1, 15.2 and 18.34.
+//!
+//! Not reached: BAD_SESSION_DIGEST (no state protection), DEADSESSION (no session is persistent), DELAY and SERVERFAULT. As the operation
+//! is alone, and never behind SEQUENCE, the limits of a session do not hold for it.
 
 use dittofs_framework::proto::*;
 use dittofs_framework::testing::Compound;

@@ -1,5 +1,8 @@
 //! Origin: the four phases of RFC 8881 section 18.36.4, its arguments one by one, and the slot of the client ID.
 //! RFC: 8881 sections 15.2 and 18.36.
+//!
+//! Not reached: WRONG_CRED (no state protection), DEADSESSION (no session is persistent) and SERVERFAULT. REQ_TOO_BIG and TOO_MANY_OPS are
+//! SEQUENCE's to say; RETRY_UNCACHED_REP is in `replay`.
 
 use bytes::Bytes;
 use dittofs_framework::proto::*;

@@ -1,5 +1,8 @@
 //! Origin: what a client ID can hold, and where DESTROY_CLIENTID may stand.
 //! RFC: 8881 sections 15.2 and 18.50.
+//!
+//! Not reached: WRONG_CRED (no state protection), DEADSESSION (no session is persistent), DELAY and SERVERFAULT. REQ_TOO_BIG and
+//! TOO_MANY_OPS are SEQUENCE's to say; RETRY_UNCACHED_REP is in `replay`.
 
 use dittofs_framework::proto::*;
 use dittofs_framework::testing::Compound;

@@ -1,5 +1,8 @@
 //! Origin: the nine cases of RFC 8881 section 18.35.4, its rules on flags and protection, and every length of the arguments.
 //! RFC: 8881 sections 2.4, 2.10.5, 15.2 and 18.35; 7862 section 14.1.
+//!
+//! Not reached: BADCHAR (strings are bytes), ENCR_ALG_UNSUPP, HASH_ALG_UNSUPP (SP4_SSV is refused before they are looked at), DEADSESSION
+//! (no session is persistent) and SERVERFAULT. REQ_TOO_BIG and TOO_MANY_OPS are SEQUENCE's to say; RETRY_UNCACHED_REP is in `replay`.
 
 use bytes::Bytes;
 use dittofs_framework::attr::Bitmap;

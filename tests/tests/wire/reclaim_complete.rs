@@ -1,5 +1,9 @@
 //! Origin: the two kinds of RECLAIM_COMPLETE, once and again, and what must wait for it.
 //! RFC: 8881 sections 15.2 and 18.51.
+//!
+//! Not reached: FHEXPIRED, MOVED (handles persist, nothing migrates), INVAL, STALE, WRONG_TYPE (of a file system that is there, any object
+//! will do), WRONG_CRED (no state protection), DEADSESSION (no session is persistent), DELAY and SERVERFAULT. REQ_TOO_BIG and
+//! TOO_MANY_OPS are SEQUENCE's to say; RETRY_UNCACHED_REP is in `replay`.
 
 use dittofs_framework::proto::*;
 use dittofs_framework::testing::Compound;

@@ -1,5 +1,8 @@
 //! Origin: the arguments of SEQUENCE one by one, what it answers, and what a refusal must leave alone.
 //! RFC: 8881 sections 2.10.6.1, 2.10.6.1.2, 15.2, 18.36.4 and 18.46.
+//!
+//! Not reached: CONN_NOT_BOUND_TO_SESSION (no state protection), DEADSESSION (no session is persistent), RETRY_UNCACHED_REP (never of a
+//! SEQUENCE that stands first). The limits of requests and replies are in `slots`, DELAY and SEQ_FALSE_RETRY in `replay`.
 
 use dittofs_framework::proto::*;
 use dittofs_framework::session::SessionLimits;
