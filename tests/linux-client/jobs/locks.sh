@@ -19,7 +19,7 @@ if [ "$VERS" != 4.0 ]; then
   echo 0 >/sys/kernel/tracing/events/nfs4/nfs4_sequence_done/enable
   equal 'the clients have different sessions' 2 "$(grep -o 'session=0x[0-9a-f]*' /sys/kernel/tracing/trace | sort -u | wc -l)"
 else
-  equal 'both clients talk to the server' '1 1' "$(($(ops "$MNT" LOOKUP) > 0)) $(($(ops "$SECOND" LOOKUP) > 0))"
+  equal 'both clients talk to the server' '1 1' "$(($(ops "$MNT" GETATTR) > 0)) $(($(ops "$SECOND" GETATTR) > 0))"
 fi
 
 # hold NAME FILE KIND TYPE START LENGTH: takes a lock in the background and keeps it.
