@@ -110,7 +110,7 @@ pub struct Create;
 
 impl Operation for Create {
     const DESCRIPTOR: OpDescriptor = OpDescriptor {
-        flags: OpFlags::MODIFIES.union(OpFlags::SETS_FH),
+        flags: OpFlags::MODIFIES.union(OpFlags::NON_IDEMPOTENT).union(OpFlags::SETS_FH),
         // change_info4 and a bitmap of at most four words.
         max_reply: 20 + 20,
         ..OpDescriptor::new(OP_CREATE, errors::CREATE)

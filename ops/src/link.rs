@@ -32,7 +32,7 @@ pub struct Link;
 
 impl Operation for Link {
     const DESCRIPTOR: OpDescriptor = OpDescriptor {
-        flags: OpFlags::MODIFIES.union(OpFlags::NEEDS_SAVED_FH),
+        flags: OpFlags::MODIFIES.union(OpFlags::NON_IDEMPOTENT).union(OpFlags::NEEDS_SAVED_FH),
         max_reply: 20,
         ..OpDescriptor::new(OP_LINK, errors::LINK)
     };

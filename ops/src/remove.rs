@@ -32,7 +32,7 @@ pub struct Remove;
 
 impl Operation for Remove {
     const DESCRIPTOR: OpDescriptor = OpDescriptor {
-        flags: OpFlags::MODIFIES,
+        flags: OpFlags::MODIFIES.union(OpFlags::NON_IDEMPOTENT),
         max_reply: 20,
         ..OpDescriptor::new(OP_REMOVE, errors::REMOVE)
     };

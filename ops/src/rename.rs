@@ -39,7 +39,7 @@ pub struct Rename;
 
 impl Operation for Rename {
     const DESCRIPTOR: OpDescriptor = OpDescriptor {
-        flags: OpFlags::MODIFIES.union(OpFlags::NEEDS_SAVED_FH),
+        flags: OpFlags::MODIFIES.union(OpFlags::NON_IDEMPOTENT).union(OpFlags::NEEDS_SAVED_FH),
         max_reply: 20 + 20,
         ..OpDescriptor::new(OP_RENAME, errors::RENAME)
     };

@@ -29,7 +29,7 @@ pub struct SetAttr;
 
 impl Operation for SetAttr {
     const DESCRIPTOR: OpDescriptor = OpDescriptor {
-        flags: OpFlags::MODIFIES.union(OpFlags::USES_STATEID),
+        flags: OpFlags::MODIFIES.union(OpFlags::NON_IDEMPOTENT).union(OpFlags::USES_STATEID),
         // A bitmap of at most four words.
         max_reply: 20,
         // attrsset of no attribute.

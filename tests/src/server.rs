@@ -8,7 +8,7 @@ use dittofs_framework::compound::{Limits, Nfs4Service};
 use dittofs_framework::export::{ExportId, Namespace};
 use dittofs_framework::fs::FileSystem;
 use dittofs_framework::nfs_server::NfsServer;
-use dittofs_framework::proto::Fsid;
+use dittofs_framework::proto::{Fsid, Minor};
 use dittofs_framework::registry::Registry;
 use dittofs_framework::server::ServerLimits;
 use dittofs_ops as _;
@@ -19,6 +19,8 @@ use tokio::task::JoinHandle;
 pub struct TestServerOptions {
     /// The operations.
     pub registry: Registry,
+    /// The minor versions that are served, if not those that the service would serve by itself.
+    pub minors: Option<Vec<Minor>>,
     /// The limits of the service.
     pub limits: Limits,
     /// The limits of its connections.
@@ -39,6 +41,7 @@ impl Default for TestServerOptions {
         };
         Self {
             registry: Registry::linked(),
+            minors: None,
             limits: Limits::default(),
             server_limits: ServerLimits::default(),
             lease: Duration::from_secs(90),
@@ -77,14 +80,15 @@ impl TestServer {
             .build()
             .expect("two exports");
         let clock = Arc::new(TestClock::default());
-        let service = Nfs4Service::builder(namespace)
+        let mut builder = Nfs4Service::builder(namespace)
             .registry(options.registry)
             .limits(options.limits)
             .lease(options.lease)
-            .clock(clock.clone())
-            .build()
-            .expect("a service");
-        let service = Arc::new(service);
+            .clock(clock.clone());
+        if let Some(minors) = options.minors {
+            builder = builder.minors(&minors);
+        }
+        let service = Arc::new(builder.build().expect("a service"));
         let server = NfsServer::bind_with(service.clone(), "127.0.0.1:0", options.server_limits)
             .await
             .expect("a free port");

@@ -77,6 +77,9 @@ fn every_row_has_an_error_list_and_its_name() {
         assert!(!row.errors.is_empty(), "{}", row.name);
         assert_eq!(row.opnum.name(), Some(row.name));
         assert!(origin.starts_with("dittofs_ops"), "{origin}");
+        // What is answered while nothing more can be remembered for duplicates.
+        let is_remembered = row.flags.contains(OpFlags::NON_IDEMPOTENT);
+        assert!(!is_remembered || row.allows(NFS4ERR_DELAY), "{}", row.name);
     }
 }
 

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::duplicates::{Call, Running};
 use super::{Nfs4Service, Position};
 use crate::attr::AttrServer;
 use crate::clock::Timestamp;
@@ -22,6 +23,8 @@ pub struct CompoundContext<'a> {
     /// What file systems are told of the request.
     pub request: RequestContext,
     pub(super) now: Timestamp,
+    /// Of the RPC call.
+    pub(super) xid: u32,
     pub(super) record_len: u32,
     pub(super) at: Position,
     /// The arguments of the whole compound.
@@ -35,6 +38,8 @@ pub struct CompoundContext<'a> {
     /// Bytes of the reply before the body of the running operation's answer, RPC header included.
     pub(super) reply_used: usize,
     pub(super) slot: Option<SlotGuard>,
+    /// Minor version 0: what remembers the compound, once it changes something.
+    pub(super) running: Option<Running<'a>>,
     pub(super) handles: Handles,
 }
 
@@ -89,6 +94,16 @@ impl<'a> CompoundContext<'a> {
     /// Who is asking, as the RPC layer knows it.
     pub fn principal(&self) -> &Principal {
         &self.principal
+    }
+
+    /// What tells the compound from others.
+    pub(super) fn call(&self) -> Call<'_> {
+        Call {
+            peer: self.connection.peer().ip(),
+            xid: self.xid,
+            principal: &self.principal,
+            args: self.compound_args,
+        }
     }
 
     /// Bytes of the RPC call that brought the compound.

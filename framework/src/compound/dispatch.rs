@@ -1,16 +1,17 @@
 use bytes::Bytes;
 
 use super::context::{CompoundContext, Handles, RESOP_HEADER};
+use super::duplicates::{Entered, Known};
 use super::{HandlesSet, Nfs4Service, Position, admit};
 use crate::fs::RequestContext;
 use crate::op::{DynOperation, OpDescriptor, OpError, OpFlags};
 use crate::proto::{
-    Minor, NFS4_OK, NFS4ERR_BADXDR, NFS4ERR_IO, NFS4ERR_MINOR_VERS_MISMATCH, NFS4ERR_NOTSUPP,
+    Minor, NFS4_OK, NFS4ERR_BADXDR, NFS4ERR_DELAY, NFS4ERR_IO, NFS4ERR_MINOR_VERS_MISMATCH, NFS4ERR_NOTSUPP,
     NFS4ERR_OP_ILLEGAL, NFS4ERR_REQ_TOO_BIG, NFS4ERR_SERVERFAULT, OP_ILLEGAL, OpNum, Status,
 };
 use crate::registry::Slot;
 use crate::rpc::{RpcCall, RpcReply};
-use crate::xdr::{Mark, XdrError, XdrReader, XdrWriter};
+use crate::xdr::{Mark, Rope, XdrError, XdrReader, XdrWriter};
 
 /// COMPOUND4args up to the first operation.
 struct Header<'a> {
@@ -81,6 +82,7 @@ pub(super) async fn run_compound(
         principal: call.principal,
         request: RequestContext { credentials, client: None, minor },
         now: service.clock.now(),
+        xid: call.xid,
         record_len: call.record_len,
         at: Position { index: 0, count: header.count },
         compound_args: &args,
@@ -89,15 +91,23 @@ pub(super) async fn run_compound(
         reply_start,
         reply_used: 0,
         slot: None,
+        running: None,
         handles: Handles::default(),
     };
-    match run_operations(&mut cx, &mut r, &mut w).await {
+    let outcome = match duplicate_of(&cx).await {
+        Some(reply) => Err(Replayed(reply)),
+        None => run_operations(&mut cx, &mut r, &mut w).await,
+    };
+    match outcome {
         Ok((status, count)) => results.end(&mut w, status, count),
         Err(Replayed(reply)) => {
             w.cut_back(results.start);
             w.rope(&reply);
             return (RpcReply::Success, w);
         }
+    }
+    if let Some(running) = cx.running.take() {
+        running.finish(&w, results.start, service.clock.now());
     }
     if let Some(slot) = cx.slot.take() {
         slot.finish(&w, results.start);
@@ -106,7 +116,43 @@ pub(super) async fn run_compound(
 }
 
 /// The compound is a retry, and this is what was answered the first time.
-struct Replayed(crate::xdr::Rope);
+struct Replayed(Rope);
+
+/// What was answered to a compound of minor version 0 that was sent before. Of one that still runs, the reply is waited for.
+async fn duplicate_of(cx: &CompoundContext<'_>) -> Option<Rope> {
+    if cx.request.minor.has_sessions() {
+        return None;
+    }
+    loop {
+        let known = cx.service.duplicates.find(cx.call(), cx.service.clock.now())?;
+        if let Some(reply) = reply_of(known).await {
+            return Some(reply);
+        }
+    }
+}
+
+/// `None` if what was known was lost meanwhile.
+async fn reply_of(known: Known) -> Option<Rope> {
+    match known {
+        Known::Answered(reply) => Some(reply.into()),
+        Known::Running(reply) => reply.await.ok().map(Rope::from),
+    }
+}
+
+/// Before the first operation of a compound of minor version 0 that must not run twice: remembers the compound.
+async fn remember(cx: &mut CompoundContext<'_>) -> Result<Result<(), Status>, Replayed> {
+    loop {
+        match cx.service.duplicates.enter(cx.call(), cx.service.clock.now()) {
+            Entered::New(running) => cx.running = Some(running),
+            Entered::Full => return Ok(Err(NFS4ERR_DELAY)),
+            Entered::Known(known) => match reply_of(known).await {
+                Some(reply) => return Err(Replayed(reply)),
+                None => continue,
+            },
+        }
+        return Ok(Ok(()));
+    }
+}
 
 /// Runs the operations until one fails; the status and how many have a result.
 async fn run_operations(
@@ -145,6 +191,13 @@ async fn run_one(
     let row = op.descriptor();
     let set = HandlesSet { current: cx.handles.current.is_some(), saved: cx.handles.saved.is_some() };
     if let Err(status) = admit(row, cx.request.minor, cx.at, set).and_then(|()| reserve_reply(cx, row, w)) {
+        return Ok(fail(w, opnum, status, row.error_tail));
+    }
+    let is_to_remember = row.flags.contains(OpFlags::NON_IDEMPOTENT) && !cx.request.minor.has_sessions();
+    if is_to_remember
+        && cx.running.is_none()
+        && let Err(status) = remember(cx).await?
+    {
         return Ok(fail(w, opnum, status, row.error_tail));
     }
     run_admitted(cx, op, r, w).await

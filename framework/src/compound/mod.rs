@@ -3,10 +3,12 @@
 mod admission;
 mod context;
 mod dispatch;
+mod duplicates;
 mod program;
 mod service;
 
 pub use admission::{HandlesSet, Position, admit};
 pub use context::CompoundContext;
+pub use duplicates::DuplicateLimits;
 pub use program::Nfs4Program;
 pub use service::{BuildError, Limits, Nfs4Service, Nfs4ServiceBuilder};

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::DuplicateLimits;
+use super::duplicates::Duplicates;
 use crate::attr::{IdMapper, NumericIds};
 use crate::clock::{Clock, SystemClock};
 use crate::export::{FilehandleKey, Filehandles, Namespace};
@@ -21,6 +23,8 @@ pub struct Limits {
     pub sessions: SessionLimits,
     /// Opens and locks.
     pub state: StateLimits,
+    /// What is remembered of the requests of NFSv4.0, for when they are sent again.
+    pub duplicates: DuplicateLimits,
 }
 
 impl Default for Limits {
@@ -30,6 +34,7 @@ impl Default for Limits {
             max_tag: 1024,
             sessions: SessionLimits::default(),
             state: StateLimits::default(),
+            duplicates: DuplicateLimits::default(),
         }
     }
 }
@@ -57,6 +62,7 @@ pub struct Nfs4Service {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) sessions: SessionCore,
     pub(crate) state: StateTable,
+    pub(super) duplicates: Duplicates,
 }
 
 impl Nfs4Service {
@@ -218,6 +224,7 @@ impl Nfs4ServiceBuilder {
             sessions: SessionCore::new(identity, self.limits.sessions.clone(), self.lease, random()?),
             // Stateids of an earlier instance of the server are of another epoch.
             state: StateTable::new(epoch, self.limits.state.clone()),
+            duplicates: Duplicates::new(&self.limits.duplicates, random()?),
             limits: self.limits,
             lease: self.lease,
         })

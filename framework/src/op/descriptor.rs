@@ -55,6 +55,10 @@ bitflags::bitflags! {
         const USES_STATEID = 1 << 7;
         /// Its result becomes the current stateid.
         const SETS_STATEID = 1 << 8;
+        /// Done twice it would answer otherwise than done once, and no state's sequence guards it: in minor version 0 a request with
+        /// it is remembered, so that its duplicate is not carried out (RFC 7530 section 3.1.1). From minor version 1 on, slots do that
+        /// for every operation.
+        const NON_IDEMPOTENT = 1 << 9;
     }
 }
 

@@ -18,6 +18,7 @@ pub struct LocalClient {
     program: Arc<dyn RpcProgram>,
     connection: Arc<Connection>,
     principal: Principal,
+    next_xid: u32,
     /// Spare capacity of the last reply's buffer, as a connection keeps it.
     spare: BytesMut,
 }
@@ -31,6 +32,7 @@ impl LocalClient {
             program,
             connection: Arc::new(Connection::new(ConnectionId(1), peer)),
             principal,
+            next_xid: 1,
             spare: BytesMut::new(),
         }
     }
@@ -42,7 +44,7 @@ impl LocalClient {
     pub fn call(&mut self, args: Bytes) -> (RpcReply, Rope) {
         let record_len = u32::try_from(args.len()).unwrap_or(u32::MAX);
         let call = RpcCall {
-            xid: 1,
+            xid: self.next_xid,
             version: *self.program.versions().start(),
             procedure: 1,
             principal: self.principal.clone(),
@@ -51,6 +53,7 @@ impl LocalClient {
             record_len,
             reply_header_len: 0,
         };
+        self.next_xid = self.next_xid.wrapping_add(1);
         if self.spare.capacity() < REPLY_ROOM_MIN {
             self.spare = BytesMut::with_capacity(REPLY_CHUNK);
         }

@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +16,11 @@ use crate::xdr::{XdrEncode, XdrError, XdrReader, XdrWriter, encode_to_bytes};
 const MAX_RECORD: usize = 16 << 20;
 /// How long a reply is waited for: a server that does not answer fails the test instead of hanging it.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// What the next connection begins its xids with. A client that begins with the same ones each time sends duplicates of what another
+/// sent before it.
+static NEXT_XIDS: AtomicU32 = AtomicU32::new(1);
+const XIDS_PER_CONNECTION: u32 = 1 << 16;
 
 /// Which procedure is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +123,8 @@ impl RpcClient {
         let stream = TcpStream::connect(addr).await?;
         stream.set_nodelay(true)?;
         let reader = RecordReader::new(MAX_RECORD, MAX_RECORD);
-        Ok(Self { stream, reader, next_xid: 1, early: HashMap::new() })
+        let next_xid = NEXT_XIDS.fetch_add(XIDS_PER_CONNECTION, Ordering::Relaxed);
+        Ok(Self { stream, reader, next_xid, early: HashMap::new() })
     }
 
     /// The client's end of the connection.

@@ -226,6 +226,12 @@ pub struct Rope {
     splices: SmallVec<[Splice; 1]>,
 }
 
+impl From<Bytes> for Rope {
+    fn from(inline: Bytes) -> Self {
+        Self { inline, splices: SmallVec::new() }
+    }
+}
+
 impl Rope {
     /// Bytes in all.
     pub fn len(&self) -> usize {
