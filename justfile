@@ -20,6 +20,10 @@ linux *ARGS:
     tests/linux-client/prepare
     tests/linux-client/run {{ARGS}}
 
+# Models of the threads that meet in a slot or a file, in every order of their steps.
+loom:
+    cargo test -p dittofs-framework --lib --features loom orders
+
 # Every fuzz target for some seconds.
 fuzz SECONDS="60":
     tests/fuzz/run {{SECONDS}}

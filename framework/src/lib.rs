@@ -19,6 +19,7 @@ pub mod rpc;
 pub mod server;
 pub mod session;
 pub mod state;
+mod sync;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod xdr;

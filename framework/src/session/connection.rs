@@ -1,9 +1,8 @@
 use std::sync::{Arc, Weak};
 
-use parking_lot::RwLock;
-
 use super::Session;
 use crate::proto::SessionId;
+use crate::sync::RwLock;
 
 /// Sessions that one connection is remembered to be associated with. The one not used for longest is forgotten first:
 /// its next SEQUENCE associates the connection anew.

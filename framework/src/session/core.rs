@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
-use parking_lot::{Mutex, RwLock};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use super::record::Records;
@@ -20,6 +19,7 @@ use crate::proto::{
     NFS4ERR_BADSESSION, NFS4ERR_CLIENTID_BUSY, NFS4ERR_COMPLETE_ALREADY, NFS4ERR_CONN_NOT_BOUND_TO_SESSION,
     NFS4ERR_DELAY, NFS4ERR_INVAL, NFS4ERR_STALE_CLIENTID, SessionId, Status,
 };
+use crate::sync::{Mutex, RwLock};
 
 /// Clients and their sessions.
 ///

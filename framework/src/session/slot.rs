@@ -1,11 +1,10 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-
-use parking_lot::{Mutex, MutexGuard};
 
 use super::reply_cache::ReplyCache;
 use super::{Session, UserId};
 use crate::proto::{NFS4ERR_DELAY, NFS4ERR_SEQ_FALSE_RETRY, NFS4ERR_SEQ_MISORDERED, Sequence4ResOk, Status};
+use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use crate::xdr::{Mark, Rope, XdrWriter};
 
 /// What tells a retry from another request that bears the same numbers (RFC 8881 section 2.10.6.1.3.1).

@@ -7,14 +7,13 @@
 
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
-
-use parking_lot::{Mutex, MutexGuard};
 
 use super::SessionLimits;
 use super::slot::{Slot, SlotState};
 use crate::clock::Timestamp;
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Slots that are allocated together.
 const CHUNK: u32 = 8;

@@ -1,10 +1,9 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use foldhash::HashSet;
 
 use super::ids::StateKey;
 use super::lock_order::{CLIENT, Ranked};
 use crate::proto::{ClientId, NFS4ERR_DELAY, NFS4ERR_EXPIRED, Status};
+use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// What the state core knows of a client.
 pub(super) struct ClientRecord {

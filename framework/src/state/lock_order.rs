@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use parking_lot::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard};
 
 /// The state of one file.
 pub(super) const FILE: u8 = 1;
@@ -53,9 +53,10 @@ impl<T, const RANK: u8> DerefMut for RankedGuard<'_, T, RANK> {
 struct Held<const RANK: u8>;
 
 #[cfg(debug_assertions)]
-thread_local! {
+crate::sync::thread_local! {
     /// The ranks held, one bit each.
-    static RANKS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+    #[allow(clippy::missing_const_for_thread_local)] // the model checker has no such form
+    static RANKS: std::cell::Cell<u32> = std::cell::Cell::new(0);
 }
 
 impl<const RANK: u8> Held<RANK> {

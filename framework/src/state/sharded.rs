@@ -1,21 +1,21 @@
 use std::hash::{BuildHasher, Hash};
 
 use foldhash::HashMap;
-use foldhash::fast::RandomState;
 
 use super::lock_order::{Ranked, RankedGuard, SHARD};
+use crate::sync::ShardHasher;
 
 const SHARDS: usize = 64;
 
 /// A map in [`SHARDS`] parts, each under its own lock.
 pub(super) struct Sharded<K, V> {
-    hasher: RandomState,
+    hasher: ShardHasher,
     shards: [Ranked<HashMap<K, V>, SHARD>; SHARDS],
 }
 
 impl<K: Hash + Eq, V> Sharded<K, V> {
     pub(super) fn new() -> Self {
-        Self { hasher: RandomState::default(), shards: std::array::from_fn(|_| Ranked::default()) }
+        Self { hasher: ShardHasher::default(), shards: std::array::from_fn(|_| Ranked::default()) }
     }
 
     /// The part that holds `key`, locked.

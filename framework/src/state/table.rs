@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::client::{ClientRecord, Quota};
 use super::effects::Effects;
@@ -8,6 +7,7 @@ use super::ids::{FileKey, Seqid, StateKey, stateid};
 use super::limits::StateLimits;
 use super::sharded::Sharded;
 use crate::proto::{ClientId, NFS4ERR_BAD_STATEID, NFS4ERR_EXPIRED, Stateid, Status};
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// All opens and locks of all clients.
 ///

@@ -2,6 +2,8 @@ mod create;
 mod exchange;
 mod lifecycle;
 mod model;
+#[cfg(feature = "loom")]
+mod orders;
 mod sequence;
 mod steering;
 mod threads;

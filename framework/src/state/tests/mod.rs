@@ -5,6 +5,8 @@ mod io;
 mod lock_model;
 mod locks;
 mod opens;
+#[cfg(feature = "loom")]
+mod orders;
 mod share_model;
 
 use std::sync::Arc;

@@ -1,0 +1,206 @@
+//! Every order of the steps of two or three threads on the table. A lock taken out of order panics in each of them.
+//!
+//! Origin: `docs/internals/concurrency.md`, the invariants of `docs/internals/state.md`.
+//! RFC: 8881 sections 8.2.4, 9.7 and 18.38.
+
+use super::*;
+use crate::proto::{NFS4ERR_BAD_STATEID, NFS4ERR_DELAY, NFS4ERR_EXPIRED, NFS4ERR_LOCKS_HELD};
+use crate::sync::orders::{check_all, join, spawn};
+
+fn table() -> Arc<StateTable> {
+    with_limits(StateLimits::default())
+}
+
+/// A table with two clients.
+fn with_limits(limits: StateLimits) -> Arc<StateTable> {
+    let table = Arc::new(StateTable::new(7, limits));
+    table.add_client(ALICE);
+    table.add_client(BOB);
+    table
+}
+
+fn try_open(table: &StateTable, client: ClientId, number: u64, deny: ShareDeny) -> Result<Granted, Status> {
+    table.open(&OpenRequest {
+        owner: &owner(client, "me"),
+        file: file(number),
+        principal: USER,
+        access: BOTH,
+        deny,
+        passing: ShareAccess::empty(),
+        hold: OpenHold::new(()),
+    })
+}
+
+fn open(table: &StateTable, client: ClientId) -> Stateid {
+    try_open(table, client, 1, DENY_NONE).expect("an open").stateid
+}
+
+/// Locks the first byte of file 1.
+fn lock(table: &StateTable, client: ClientId, open: Stateid, name: &str) -> Result<Stateid, LockError> {
+    let owner = owner(client, name);
+    let locker = Locker::New { open, owner: &owner };
+    table.lock(client, &file(1), &locker, &range(0, 1), LockKind::Write)
+}
+
+fn check(table: &StateTable) {
+    table.check_invariants().expect("the invariants hold");
+}
+
+fn assert_empty(table: &StateTable) {
+    check(table);
+    assert!(table.files.map_all(|_, _| ()).is_empty(), "no file stays in the table");
+    assert!(table.stateids.map_all(|_, _| ()).is_empty(), "no stateid stays in the table");
+}
+
+#[test]
+fn an_open_survives_the_last_close_of_another() {
+    check_all(|| {
+        let table = table();
+        let mine = open(&table, ALICE);
+        let other = table.clone();
+        let opener = spawn(move || open(&other, BOB));
+        table.close(ALICE, &mine, &file(1)).expect("an open of one's own").run();
+        let theirs = join(opener);
+        check(&table);
+        assert!(table.has_state(BOB), "the open is not lost with the file's old state");
+        table.close(BOB, &theirs, &file(1)).expect("the open is found").run();
+        assert_empty(&table);
+    });
+}
+
+#[test]
+fn of_two_that_deny_each_other_one_opens() {
+    check_all(|| {
+        let table = table();
+        let openers = [ALICE, BOB].map(|client| {
+            let table = table.clone();
+            spawn(move || try_open(&table, client, 1, ShareDeny::BOTH).is_ok())
+        });
+        let opened = openers.map(join);
+        assert!(opened[0] != opened[1], "{opened:?}");
+        check(&table);
+    });
+}
+
+#[test]
+fn an_open_that_is_taken_back_leaves_the_others() {
+    check_all(|| {
+        let table = table();
+        let mine = try_open(&table, ALICE, 1, DENY_NONE).expect("an open");
+        let other = table.clone();
+        let opener = spawn(move || open(&other, BOB));
+        table.undo_open(&mine.undo).run();
+        let theirs = join(opener);
+        check(&table);
+        assert!(!table.has_state(ALICE));
+        table.close(BOB, &theirs, &file(1)).expect("the open is found").run();
+        assert_empty(&table);
+    });
+}
+
+#[test]
+fn nothing_is_left_of_a_client_that_is_dropped_while_it_opens() {
+    check_all(|| {
+        let table = table();
+        let others = [1, 2].map(|number| {
+            let table = table.clone();
+            spawn(move || match try_open(&table, ALICE, number, DENY_NONE) {
+                Ok(granted) => granted.effects.run(),
+                Err(status) => assert_eq!(status, NFS4ERR_EXPIRED),
+            })
+        });
+        table.drop_client(ALICE).run();
+        others.into_iter().for_each(join);
+        assert_empty(&table);
+    });
+}
+
+#[test]
+fn nothing_is_left_of_a_client_that_is_dropped_while_it_locks() {
+    check_all(|| {
+        let table = table();
+        let opened = open(&table, ALICE);
+        let other = table.clone();
+        let locker = spawn(move || match lock(&other, ALICE, opened, "me") {
+            Ok(_) => {}
+            Err(error) => assert_eq!(error, LockError::Status(NFS4ERR_BAD_STATEID)),
+        });
+        table.drop_client(ALICE).run();
+        join(locker);
+        assert_empty(&table);
+        assert_eq!(table.locks.count(), 0);
+    });
+}
+
+#[test]
+fn of_two_locks_on_a_byte_one_is_granted() {
+    check_all(|| {
+        let table = table();
+        let lockers = [ALICE, BOB].map(|client| {
+            let opened = open(&table, client);
+            let table = table.clone();
+            spawn(move || lock(&table, client, opened, "me").is_ok())
+        });
+        let locked = lockers.map(join);
+        assert!(locked[0] != locked[1], "{locked:?}");
+        check(&table);
+    });
+}
+
+#[test]
+fn a_close_takes_the_lock_that_was_made_or_refuses_the_one_to_come() {
+    check_all(|| {
+        let table = table();
+        let opened = open(&table, ALICE);
+        let other = table.clone();
+        let locker = spawn(move || lock(&other, ALICE, opened, "me").is_ok());
+        table.close(ALICE, &opened, &file(1)).expect("an open of one's own").run();
+        join(locker);
+        assert_empty(&table);
+        assert_eq!(table.locks.count(), 0);
+    });
+}
+
+#[test]
+fn a_stateid_is_freed_or_locks_again() {
+    check_all(|| {
+        let table = table();
+        let opened = open(&table, ALICE);
+        let stateid = lock(&table, ALICE, opened, "me").expect("a lock");
+        table.unlock(ALICE, &stateid, &file(1), &range(0, 1)).expect("a lock of one's own");
+        let any_seqid = Stateid { seqid: 0, ..stateid };
+        let other = table.clone();
+        let locker = spawn(move || {
+            let locker = Locker::Existing(any_seqid);
+            other.lock(ALICE, &file(1), &locker, &range(0, 1), LockKind::Write).map(|_| ())
+        });
+        let freed = table.free_stateid(ALICE, &any_seqid);
+        let outcome = join(locker);
+        match freed {
+            Ok(()) => assert_eq!(outcome, Err(LockError::Status(NFS4ERR_BAD_STATEID))),
+            Err(status) => assert_eq!((status, outcome), (NFS4ERR_LOCKS_HELD, Ok(()))),
+        }
+        check(&table);
+    });
+}
+
+#[test]
+fn the_last_place_goes_to_one() {
+    check_all(|| {
+        let table = with_limits(StateLimits { locks_total: 1, ..StateLimits::default() });
+        // On two files, whose locks do not keep the two apart.
+        let lockers = [(ALICE, 1), (BOB, 2)].map(|(client, number)| {
+            let opened = try_open(&table, client, number, DENY_NONE).expect("an open").stateid;
+            let table = table.clone();
+            spawn(move || {
+                let owner = owner(client, "me");
+                let locker = Locker::New { open: opened, owner: &owner };
+                table.lock(client, &file(number), &locker, &range(0, 1), LockKind::Write).map(|_| ())
+            })
+        });
+        let locked = lockers.map(join);
+        let full = Err(LockError::Status(NFS4ERR_DELAY));
+        assert!(locked == [Ok(()), full.clone()] || locked == [full, Ok(())], "{locked:?}");
+        check(&table);
+    });
+}
