@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 pub mod attr;
+pub mod client;
 pub mod clock;
 pub mod compound;
 pub mod export;
@@ -14,6 +15,7 @@ pub mod layer;
 pub mod nfs_server;
 pub mod op;
 pub mod proto;
+pub mod recovery;
 pub mod registry;
 pub mod rpc;
 pub mod server;
