@@ -130,16 +130,32 @@ static void touch(const char *base, const char *suffix) {
     close(open_or_die(path, O_WRONLY | O_CREAT));
 }
 
-static void await_file(const char *base, const char *suffix) {
+static int exists(const char *base, const char *suffix) {
     char path[512];
     snprintf(path, sizeof path, "%s.%s", base, suffix);
-    while (access(path, F_OK) != 0) usleep(10000);
+    return access(path, F_OK) == 0;
+}
+
+/* A byte to where the lock begins, down to the server; STATE.wrote says how that went. */
+static void write_under(const struct lock_request *lock, const char *state) {
+    int done = pwrite(lock->fd, "w", 1, lock->start) == 1 && fsync(lock->fd) == 0;
+    const char *outcome = done ? "ok" : strerror(errno);
+    char path[512], other[512];
+    snprintf(path, sizeof path, "%s.write", state);
+    unlink(path);
+    snprintf(other, sizeof other, "%s.writing", state);
+    int fd = open_or_die(other, O_WRONLY | O_CREAT | O_TRUNC);
+    dprintf(fd, "%s\n", outcome);
+    close(fd);
+    snprintf(path, sizeof path, "%s.wrote", state);
+    if (rename(other, path) != 0) die(path);
 }
 
 /*
  * lock FILE flock|fcntl read|write START LENGTH try|wait [STATE]
  * Exits 11 when somebody else holds it. With STATE it creates STATE.asked, then STATE.locked when it holds
- * the lock, and keeps it until STATE.release exists; without, it lets go at once.
+ * the lock, and keeps it until STATE.release exists; without, it lets go at once. While it holds the lock it
+ * writes to the file whenever STATE.write exists, and says in STATE.wrote "ok" or what was wrong.
  */
 static int lock(char **arg) {
     struct lock_request lock = {
@@ -157,7 +173,10 @@ static int lock(char **arg) {
     }
     if (arg[6]) {
         touch(arg[6], "locked");
-        await_file(arg[6], "release");
+        while (!exists(arg[6], "release")) {
+            if (exists(arg[6], "write")) write_under(&lock, arg[6]);
+            usleep(10000);
+        }
     }
     if (set_lock(&lock, F_UNLCK) != 0) die("unlock");
     return 0;

@@ -22,48 +22,16 @@ else
   equal 'both clients talk to the server' '1 1' "$(($(ops "$MNT" GETATTR) > 0)) $(($(ops "$SECOND" GETATTR) > 0))"
 fi
 
-# hold NAME FILE KIND TYPE START LENGTH: takes a lock in the background and keeps it.
-hold() {
-  local name=$1
-  shift
-  fileops lock "$@" try "$STATE/$name" &
-  echo $! >"$STATE/$name.pid"
-  await "$name" locked
-}
-await() {
-  local tries=0
-  until [ -e "$STATE/$1.$2" ]; do
-    sleep 0.05
-    tries=$((tries + 1))
-    [ $tries -lt 1200 ] || { echo "FAIL $1 never $2"; return 1; }
-  done
-}
-release() {
-  touch "$STATE/$1.release"
-  # Not this shell's child when a test started it in a subshell: wait for it either way.
-  tail --pid="$(cat "$STATE/$1.pid")" -s 0.05 -f /dev/null
-}
-# probe WHAT free|taken FILE KIND TYPE START LENGTH
-probe() {
-  local what=$1 wanted=$2 rc=0 found
-  shift 2
-  fileops lock "$@" try || rc=$?
-  case $rc in 0) found=free ;; 11) found=taken ;; *) found="status $rc" ;; esac
-  equal "$what" "$wanted" "$found"
-}
-
 for kind in fcntl flock; do
   hold a file $kind write 0 0
   probe "$kind: write against write" taken "$file2" $kind write 0 0
   probe "$kind: read against write" taken "$file2" $kind read 0 0
   release a
   probe "$kind: free after release" free "$file2" $kind write 0 0
-  rm -f "$STATE"/a.*
   hold b "$file2" $kind read 0 0
   probe "$kind: read beside read" free file $kind read 0 0
   probe "$kind: write against read" taken file $kind write 0 0
   release b
-  rm -f "$STATE"/b.*
 done
 # Both clients really asked the server.
 check 'locks of the first client went to the server' test "$(ops "$MNT" LOCK)" -gt 3
@@ -87,7 +55,7 @@ release r2
 
 # A waiting lock is granted when the holder lets go, not before; clients poll, so it takes a while.
 for kind in fcntl flock; do
-  rm -f "$STATE"/h.* "$STATE"/w.*
+  rm -f "$STATE"/w.*
   hold h file $kind write 0 0
   fileops lock "$file2" $kind write 0 0 wait "$STATE/w" &
   echo $! >"$STATE/w.pid"
@@ -100,7 +68,6 @@ for kind in fcntl flock; do
 done
 
 # Locks of a process that dies, and of a file that is closed, are released at the server.
-rm -f "$STATE"/k.*
 hold k file fcntl write 0 0
 kill -KILL "$(cat "$STATE/k.pid")"
 tail --pid="$(cat "$STATE/k.pid")" -s 0.05 -f /dev/null
