@@ -83,6 +83,16 @@ impl RecordReader {
         }
     }
 
+    /// Bytes that were read and are not taken.
+    pub(crate) fn len(&self) -> usize {
+        self.buf.len() + self.joined.len()
+    }
+
+    /// Whether a part of a record was read. To be asked when [`next_record`](Self::next_record) found no whole one.
+    pub(crate) fn is_within_record(&self) -> bool {
+        !self.buf.is_empty() || self.fragments > 0
+    }
+
     /// Whether buffers are held.
     pub(crate) fn holds_memory(&self) -> bool {
         self.buf.capacity() + self.joined.capacity() > 0

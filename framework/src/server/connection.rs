@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::sync::futures::OwnedNotified;
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
 
+use super::budget::Charge;
 use super::outbound::Outbound;
 use super::request::{self, Answered, Begun};
 use super::waiting::Waiting;
@@ -23,6 +25,8 @@ use crate::xdr::XdrError;
 const REPLY_CHUNK: usize = 16 << 10;
 /// A buffer with less room than this is not begun a reply in.
 const REPLY_ROOM_MIN: usize = 512;
+/// What a connection holds is counted in steps of so many bytes, so that small requests do not meet at one counter.
+const CHARGE_STEP: usize = 16 << 10;
 /// A connection that was quiet for this long, or twice as long at most, gives its buffers back.
 const IDLE: Duration = Duration::from_secs(5);
 
@@ -46,6 +50,8 @@ pub(super) enum Ending {
     Message(#[from] XdrError),
     #[error("the client takes no replies")]
     Stalled,
+    #[error("the client does not finish its record")]
+    Unfinished,
 }
 
 /// Whether more is read from the client.
@@ -78,6 +84,10 @@ pub(super) struct ConnectionTask<S> {
     /// What is left of the buffer that the last reply was written into.
     spare: BytesMut,
     waiting: Waiting,
+    /// For what was read and is not begun, and for replies that have not left.
+    charge: Charge,
+    /// Made when the budget of the server is used up.
+    room: Option<Pin<Box<OwnedNotified>>>,
     tick: Tick,
 }
 
@@ -85,7 +95,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ConnectionTask<S> {
     pub(super) fn new(services: Arc<Services>, connection: Arc<Connection>, stream: S, alive: Alive) -> Self {
         let limits = &services.limits;
         let reader = RecordReader::new(limits.max_record, limits.max_fragments.max(1));
-        let tick = Tick::new(limits.write_stall);
+        let tick = Tick::new(limits);
+        let charge = Charge::new(&services.budget, 0);
         Self {
             services,
             connection,
@@ -96,6 +107,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ConnectionTask<S> {
             outbound: Outbound::default(),
             spare: BytesMut::new(),
             waiting: Waiting::default(),
+            charge,
+            room: None,
             tick,
         }
     }
@@ -107,11 +120,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ConnectionTask<S> {
             ending = poll_fn(|cx| self.poll_serve(cx)) => Some(ending),
             () = stop => None,
         };
-        if let Some(ending) = ended {
-            return ending;
-        }
-        self.input = Input::Ended;
-        poll_fn(|cx| self.poll_serve(cx)).await
+        let ending = if let Some(ending) = ended {
+            ending
+        } else {
+            self.input = Input::Ended;
+            poll_fn(|cx| self.poll_serve(cx)).await
+        };
+        // Its requests run to their end, and until then it counts as a connection: a client cannot have more of them by going.
+        let mut waiting = self.into_waiting();
+        poll_fn(|cx| waiting.poll_all(cx)).await;
+        ending
+    }
+
+    /// Closes the connection, all but its requests.
+    fn into_waiting(self) -> Waiting {
+        self.waiting
     }
 
     /// Serves as far as it can be done now.
@@ -131,10 +154,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ConnectionTask<S> {
     /// Does all that can be done now. Ready when there is nothing more to come.
     fn poll_progress(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Ending> {
         let mut turn = self.services.limits.max_batch.max(1);
+        self.tick.awaits_input = false;
         loop {
             let pause = self.begin_requests(&mut turn)?;
             self.collect_finished(cx)?;
-            if let Poll::Ready(written) = self.poll_write(cx) {
+            let written = self.poll_write(cx);
+            self.update_charge();
+            if let Poll::Ready(written) = written {
                 written?;
                 if self.input == Input::Ended && self.waiting.count() == 0 {
                     return Ok(Poll::Ready(()));
@@ -146,12 +172,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ConnectionTask<S> {
                     let _ = pin!(tokio::task::yield_now()).poll(cx);
                     return Ok(Poll::Pending);
                 }
-                // Whatever brought it to the limit has a waker of this task: the writing or a waiting request.
-                Pause::AtLimit if self.is_at_limit() => return Ok(Poll::Pending),
-                Pause::AtLimit => {}
+                Pause::AtLimit => {
+                    if self.poll_below_limit(cx).is_pending() {
+                        return Ok(Poll::Pending);
+                    }
+                }
                 Pause::NeedsInput if self.input == Input::Ended => return Ok(Poll::Pending),
                 Pause::NeedsInput => match self.poll_read(cx) {
-                    Poll::Pending => return Ok(Poll::Pending),
+                    Poll::Pending => {
+                        self.tick.awaits_input = true;
+                        return Ok(Poll::Pending);
+                    }
                     Poll::Ready(Ok(0)) => self.input = Input::Ended,
                     Poll::Ready(Ok(_)) => {}
                     Poll::Ready(Err(error)) => return Err(error.into()),
@@ -181,6 +212,38 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ConnectionTask<S> {
         self.waiting.count() >= max_in_flight.max(1)
             || self.waiting.bytes() >= max_in_flight_bytes.max(1)
             || self.outbound.unsent() >= max_unsent.max(1)
+            || self.waits_for_room()
+    }
+
+    /// Whether the server's budget is used up, and it is for this connection to wait: one that has nothing under way may always
+    /// go on, or those that have half a record each would wait for each other.
+    fn waits_for_room(&self) -> bool {
+        let has_requests = self.waiting.count() > 0 || !self.outbound.is_empty();
+        has_requests && self.services.budget.is_used_up()
+    }
+
+    /// Waits until no limit is reached. Limits of its own have a waker of this task already: the writing or a waiting request.
+    fn poll_below_limit(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.is_at_limit() {
+            if !self.waits_for_room() {
+                return Poll::Pending;
+            }
+            let budget = &self.services.budget;
+            let room = self.room.get_or_insert_with(|| Box::pin(budget.room()));
+            // There may have been room between the first look and the poll.
+            if room.as_mut().poll(cx).is_pending() && self.is_at_limit() {
+                return Poll::Pending;
+            }
+            self.room = None;
+        }
+        self.room = None;
+        Poll::Ready(())
+    }
+
+    /// Counts what it holds. A waiting request has a charge of its own, which it takes with it.
+    fn update_charge(&mut self) {
+        let held = self.reader.len() + self.outbound.unsent();
+        self.charge.set(held / CHARGE_STEP * CHARGE_STEP);
     }
 
     fn begin(&mut self, record: &Bytes) -> Result<(), Ending> {
@@ -189,7 +252,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ConnectionTask<S> {
         match request::begin(&self.services, &self.connection, record, buffer)? {
             Begun::Answered(answered) => self.take_answer(answered)?,
             Begun::Ignored(buffer) => self.spare = buffer,
-            Begun::Waiting(request) => self.waiting.spawn(request, record_len, self.alive.clone()),
+            Begun::Waiting(request) => {
+                let charge = Charge::new(&self.services.budget, record_len);
+                self.waiting.spawn(request, record_len, charge, self.alive.clone());
+            }
         }
         Ok(())
     }
@@ -235,15 +301,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ConnectionTask<S> {
         self.spare.capacity() > 0 || self.reader.holds_memory() || self.waiting.holds_memory()
     }
 
-    /// Looks from time to time whether the client still takes its replies, and gives back buffers.
+    /// Looks from time to time whether the client still takes its replies and goes on with its record, and gives back buffers.
     fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
         let unsent = !self.outbound.is_empty();
-        while unsent || self.holds_buffers() {
+        let awaits_rest = self.tick.awaits_input && self.reader.is_within_record();
+        while unsent || awaits_rest || self.holds_buffers() {
             ready!(self.tick.poll_next(cx));
-            if self.tick.is_stalled(unsent) {
+            let active = std::mem::take(&mut self.tick.active);
+            let written = std::mem::take(&mut self.tick.written);
+            if self.tick.writing.is_over(unsent && written == 0) {
                 return Poll::Ready(Ending::Stalled);
             }
-            if !std::mem::take(&mut self.tick.active) {
+            if self.tick.reading.is_over(awaits_rest && !active) {
+                return Poll::Ready(Ending::Unfinished);
+            }
+            if !active {
                 self.reader.release();
                 self.waiting.release();
                 self.spare = BytesMut::new();
@@ -257,24 +329,52 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ConnectionTask<S> {
 /// The clock of a connection that holds memory; one that holds none has no timer.
 struct Tick {
     period: Duration,
-    /// Periods without progress after which the client counts as stalled.
-    patience: u32,
     sleep: Option<Pin<Box<Sleep>>>,
     /// Whether something was read in this period.
     active: bool,
+    /// Whether it is the client's turn, and no limit that keeps the server from reading.
+    awaits_input: bool,
     /// Bytes written in this period.
     written: usize,
-    /// Periods without progress so far.
+    writing: Patience,
+    reading: Patience,
+}
+
+/// How long one direction may be without progress.
+struct Patience {
+    /// Periods in a row after which it is over.
+    periods: u32,
+    /// Those so far.
     stalled: u32,
 }
 
-impl Tick {
-    fn new(write_stall: Duration) -> Self {
-        let period = IDLE.min(write_stall / 2).max(Duration::from_millis(1));
-        let periods = write_stall.as_millis().div_ceil(period.as_millis().max(1));
+impl Patience {
+    fn new(stall: Duration, period: Duration) -> Self {
         // A stall begins somewhere within a period, which does not count.
-        let patience = u32::try_from(periods).unwrap_or(u32::MAX).saturating_add(1);
-        Self { period, patience, sleep: None, active: false, written: 0, stalled: 0 }
+        let periods = stall.as_millis().div_ceil(period.as_millis().max(1));
+        Self { periods: u32::try_from(periods).unwrap_or(u32::MAX).saturating_add(1), stalled: 0 }
+    }
+
+    /// Ends a period.
+    fn is_over(&mut self, is_stalled: bool) -> bool {
+        self.stalled = if is_stalled { self.stalled + 1 } else { 0 };
+        self.stalled >= self.periods
+    }
+}
+
+impl Tick {
+    fn new(limits: &ServerLimits) -> Self {
+        let ServerLimits { write_stall, record_stall, .. } = *limits;
+        let period = IDLE.min(write_stall / 2).min(record_stall / 2).max(Duration::from_millis(1));
+        Self {
+            period,
+            sleep: None,
+            active: false,
+            awaits_input: false,
+            written: 0,
+            writing: Patience::new(write_stall, period),
+            reading: Patience::new(record_stall, period),
+        }
     }
 
     /// Waits for the end of the period.
@@ -283,12 +383,5 @@ impl Tick {
         ready!(sleep.as_mut().poll(cx));
         self.sleep = None;
         Poll::Ready(())
-    }
-
-    /// Ends a period: whether the client took nothing for too long, though something waited.
-    fn is_stalled(&mut self, unsent: bool) -> bool {
-        let written = std::mem::take(&mut self.written);
-        self.stalled = if unsent && written == 0 { self.stalled + 1 } else { 0 };
-        self.stalled >= self.patience
     }
 }

@@ -19,6 +19,14 @@ pub struct ServerLimits {
     /// Bytes of replies that the client has not yet taken. At or over the limit nothing more is read, and no
     /// request is begun, until it takes some. The replies of requests that already run come on top.
     pub max_unsent: usize,
+    /// Bytes that all connections together may hold, counted in steps of 16 KiB for each: of messages that are not answered yet, and of
+    /// replies that have not left yet. At or over the limit a connection that has requests or replies under way is not read
+    /// from until there is room. One that has none may always send one request, and the replies of requests that already run
+    /// come on top.
+    pub max_held: usize,
+    /// How long a client may send nothing in the middle of a record, while the server waits for the rest, before its connection is
+    /// closed. Between records it may be quiet for as long as it likes.
+    pub record_stall: Duration,
     /// How long a client may take nothing of what waits for it before its connection is closed.
     pub write_stall: Duration,
     /// Requests that are run one after the other before other tasks of the thread have their turn.
@@ -36,6 +44,8 @@ impl Default for ServerLimits {
             max_in_flight: 128,
             max_in_flight_bytes: 32 << 20,
             max_unsent: 4 << 20,
+            max_held: 512 << 20,
+            record_stall: Duration::from_mins(1),
             write_stall: Duration::from_mins(1),
             max_batch: 64,
             drain_timeout: Duration::from_secs(10),

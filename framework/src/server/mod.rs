@@ -5,6 +5,7 @@
 //! goes on in a task of its own.
 
 mod accept;
+mod budget;
 mod connection;
 mod limits;
 mod log_gate;
@@ -23,6 +24,7 @@ use tokio::net::{TcpListener, ToSocketAddrs};
 
 use crate::rpc::{Authenticator, RpcProgram, SysAuthenticator};
 pub use accept::Drained;
+use budget::Budget;
 pub use limits::ServerLimits;
 use programs::Programs;
 
@@ -47,6 +49,14 @@ struct Services {
     programs: Programs,
     authenticator: Arc<dyn Authenticator>,
     limits: ServerLimits,
+    budget: Arc<Budget>,
+}
+
+impl Services {
+    fn new(programs: Programs, authenticator: Arc<dyn Authenticator>, limits: ServerLimits) -> Self {
+        let budget = Arc::new(Budget::new(limits.max_held));
+        Self { programs, authenticator, limits, budget }
+    }
 }
 
 /// A server that listens, and answers once [`serve`](Self::serve) runs.
@@ -106,7 +116,7 @@ impl ServerBuilder {
         let programs = Programs::new(self.programs)?;
         let listener = TcpListener::bind(addr).await?;
         let local_addr = listener.local_addr()?;
-        let services = Services { programs, authenticator: self.authenticator, limits: self.limits };
+        let services = Services::new(programs, self.authenticator, self.limits);
         Ok(Server { listener, local_addr, services: Arc::new(services) })
     }
 }

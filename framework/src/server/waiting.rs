@@ -1,7 +1,8 @@
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::sync::mpsc;
 
+use super::budget::Charge;
 use super::connection::Alive;
 use super::request::{Answered, Request};
 
@@ -23,6 +24,8 @@ struct Channel {
 struct Finished {
     answered: Answered,
     record_len: usize,
+    /// Of the message, which is held until here.
+    charge: Charge,
 }
 
 impl Waiting {
@@ -36,8 +39,8 @@ impl Waiting {
         self.bytes
     }
 
-    /// Lets `request` run to its end, whatever becomes of the connection. `alive` goes with it.
-    pub(super) fn spawn(&mut self, request: Request, record_len: usize, alive: Alive) {
+    /// Lets `request` run to its end, whatever becomes of the connection. `charge` and `alive` go with it.
+    pub(super) fn spawn(&mut self, request: Request, record_len: usize, charge: Charge, alive: Alive) {
         let channel = self.channel.get_or_insert_with(|| {
             let (sender, receiver) = mpsc::unbounded_channel();
             Channel { sender, receiver }
@@ -48,7 +51,7 @@ impl Waiting {
         tokio::spawn(async move {
             let answered = request.await;
             // Fails when the connection has gone: the request was still carried out.
-            let _ = sender.send(Finished { answered, record_len });
+            let _ = sender.send(Finished { answered, record_len, charge });
             drop(alive);
         });
     }
@@ -61,7 +64,16 @@ impl Waiting {
         };
         self.count -= 1;
         self.bytes -= finished.record_len;
+        drop(finished.charge);
         Poll::Ready(finished.answered)
+    }
+
+    /// Waits for all of them; their answers are dropped.
+    pub(super) fn poll_all(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.count > 0 {
+            drop(ready!(self.poll_finished(cx)));
+        }
+        Poll::Ready(())
     }
 
     /// Whether something is held that is needed only while some wait.

@@ -1,5 +1,6 @@
 //! Origin: own tables. RFC: 5531.
 
+mod budget;
 mod lifetimes;
 mod limits;
 mod records;
@@ -220,8 +221,16 @@ fn wire(limits: ServerLimits) -> Wired {
 
 /// The same, with the connection's task not yet running.
 fn wire_to(program: Arc<Probe>, limits: ServerLimits) -> (DuplexStream, ConnectionTask<DuplexStream>) {
+    wire_with(services_of(program, limits))
+}
+
+fn services_of(program: Arc<Probe>, limits: ServerLimits) -> Arc<Services> {
     let programs = Programs::new(vec![program]).expect("one program");
-    let services = Arc::new(Services { programs, authenticator: Arc::new(SysAuthenticator), limits });
+    Arc::new(Services::new(programs, Arc::new(SysAuthenticator), limits))
+}
+
+/// The same, beside others of one server.
+fn wire_with(services: Arc<Services>) -> (DuplexStream, ConnectionTask<DuplexStream>) {
     let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
     let connection = Arc::new(Connection::new(ConnectionId(0), peer));
     let (client, server) = tokio::io::duplex(WIRE);
