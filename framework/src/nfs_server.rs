@@ -56,7 +56,7 @@ impl NfsServer {
             let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
             loop {
                 ticks.tick().await;
-                service.reap();
+                service.reap().await;
             }
         };
         tokio::select! {

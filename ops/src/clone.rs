@@ -48,7 +48,7 @@ impl Operation for Clone {
             return Err(NFS4ERR_XDEV.into());
         }
         let stateids = Stateids { source: args.src_stateid, target: args.dst_stateid };
-        let authorities = Authorities::check(cx, row, stateids)?;
+        let authorities = Authorities::check(cx, row, stateids).await?;
         let ranges = Ranges { from: args.src_offset, to: args.dst_offset, count: args.count };
         let length = ranges.length(size)?;
         if source.is_same(target) && ranges.overlap(length) {

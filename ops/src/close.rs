@@ -34,7 +34,7 @@ impl Operation for Close {
     async fn call(&self, cx: &mut CompoundContext<'_>, args: Close4Args) -> OpResult<Stateid> {
         let stateid = cx.exact_stateid(args.open_stateid)?;
         let file = FileKey::from(cx.current()?);
-        cx.service().state().close(cx.clientid()?, &stateid, &file)?.run();
+        cx.service().state().close(cx.caller(), &stateid, &file)?.run();
         // RFC 8881 section 18.2.4: nothing is left that a stateid could stand for.
         cx.set_current_stateid(Stateid::INVALID);
         Ok(Stateid::INVALID)

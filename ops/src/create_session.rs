@@ -1,10 +1,12 @@
 //! CREATE_SESSION: RFC 8881 section 18.36.
 
+use std::sync::Arc;
+
+use dittofs_framework::client::{Client, UserId};
 use dittofs_framework::compound::CompoundContext;
 use dittofs_framework::op::{Minors, OpDescriptor, OpFlags, OpResult, Operation};
 use dittofs_framework::proto::{CreateSession4Args, CreateSession4ResOk, OP_CREATE_SESSION};
 use dittofs_framework::register_operation;
-use dittofs_framework::session::UserId;
 
 use crate::errors;
 
@@ -29,8 +31,8 @@ impl Operation for CreateSession {
         let service = cx.service();
         let user = UserId::from(cx.principal());
         let connection = cx.connection_sessions();
-        let on_confirmed = |client| service.state().add_client(client);
-        let (reply, effects) = service.sessions().create_session(
+        let on_confirmed = |client: &Arc<Client>| service.state().add_client(client);
+        let (reply, departures) = service.sessions().create_session(
             cx.now(),
             &args,
             user,
@@ -38,7 +40,7 @@ impl Operation for CreateSession {
             cx.within(),
             &on_confirmed,
         )?;
-        service.settle(effects);
+        service.settle(departures).await;
         Ok(reply)
     }
 }

@@ -37,7 +37,7 @@ impl Operation for Deallocate {
         let row = &Self::DESCRIPTOR;
         let at = cx.current()?;
         io::regular_file_size(cx, row, at).await?;
-        let authority = io::check_stateid(cx, row, args.stateid, Io::Write)?;
+        let authority = io::check_stateid(cx, row, args.stateid, Io::Write).await?;
         io::check_region(args.offset, args.length)?;
         let sparse = at.fs().sparse().ok_or(NFS4ERR_NOTSUPP)?;
         let done = sparse.deallocate(&cx.request, &at.node, args.offset, args.length, authority).await;

@@ -31,9 +31,9 @@ impl Operation for DestroyClientid {
     async fn call(&self, cx: &mut CompoundContext<'_>, args: DestroyClientid4Args) -> OpResult<()> {
         let service = cx.service();
         let has_state = |client| service.state().has_state(client);
-        let effects =
+        let departures =
             service.sessions().destroy_clientid(cx.now(), args.clientid, cx.within(), &has_state)?;
-        service.settle(effects);
+        service.settle(departures).await;
         Ok(())
     }
 }

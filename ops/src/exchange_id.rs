@@ -1,10 +1,10 @@
 //! EXCHANGE_ID: RFC 8881 section 18.35, RFC 7862 section 14.1.
 
+use dittofs_framework::client::UserId;
 use dittofs_framework::compound::CompoundContext;
 use dittofs_framework::op::{Minors, OpDescriptor, OpFlags, OpResult, Operation};
 use dittofs_framework::proto::{ExchangeId4Args, ExchangeId4ResOk, OP_EXCHANGE_ID};
 use dittofs_framework::register_operation;
-use dittofs_framework::session::UserId;
 
 use crate::errors;
 
@@ -27,9 +27,9 @@ impl Operation for ExchangeId {
         let service = cx.service();
         let user = UserId::from(cx.principal());
         let has_state = |client| service.state().has_state(client);
-        let (reply, effects) =
+        let (reply, departures) =
             service.sessions().exchange_id(cx.now(), &args, user, cx.minor(), cx.within(), &has_state)?;
-        service.settle(effects);
+        service.settle(departures).await;
         Ok(reply)
     }
 }

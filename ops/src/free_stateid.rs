@@ -30,7 +30,8 @@ impl Operation for FreeStateid {
 
     async fn call(&self, cx: &mut CompoundContext<'_>, args: FreeStateid4Args) -> OpResult<()> {
         let stateid = cx.stateid(args.fsa_stateid)?;
-        Ok(cx.service().state().free_stateid(cx.clientid()?, &stateid)?)
+        cx.service().state().free_stateid(cx.caller(), &stateid)?;
+        Ok(())
     }
 }
 

@@ -47,7 +47,7 @@ impl From<Stability> for StableHow4 {
 }
 
 /// Whether a stateid allows I/O on the current filehandle's file, and on what authority (RFC 8881 section 8.2.5).
-pub(crate) fn check_stateid(
+pub(crate) async fn check_stateid(
     cx: &CompoundContext<'_>,
     row: &OpDescriptor,
     stateid: Stateid,
@@ -55,19 +55,30 @@ pub(crate) fn check_stateid(
 ) -> Result<Authority, Status> {
     let stateid = cx.stateid(stateid)?;
     let file = FileKey::from(cx.current()?);
-    let checked = cx.service().state().check_io(&cx.request, &stateid, &file, io);
-    checked.map_err(|status| stateid_error(row, status))
+    check_io(cx, row, &stateid, &file, io).await
 }
 
 /// Like [`check_stateid`], for a stateid that goes with the saved filehandle: the source of COPY and CLONE.
-pub(crate) fn check_source_stateid(
+pub(crate) async fn check_source_stateid(
     cx: &CompoundContext<'_>,
     row: &OpDescriptor,
     stateid: Stateid,
 ) -> Result<Authority, Status> {
     let stateid = cx.saved_stateid(stateid)?;
     let file = FileKey::from(cx.saved()?);
-    let checked = cx.service().state().check_io(&cx.request, &stateid, &file, Io::Read);
+    check_io(cx, row, &stateid, &file, Io::Read).await
+}
+
+async fn check_io(
+    cx: &CompoundContext<'_>,
+    row: &OpDescriptor,
+    stateid: &Stateid,
+    file: &FileKey,
+    io: Io,
+) -> Result<Authority, Status> {
+    let user = cx.request.credentials.uid;
+    let check = || cx.service().state().check_io(cx.caller(), user, stateid, file, io);
+    let checked: Result<_, Status> = cx.service().ask_state(cx.now(), check).await;
     checked.map_err(|status| stateid_error(row, status))
 }
 

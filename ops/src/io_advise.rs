@@ -52,7 +52,7 @@ impl Operation for IoAdvise {
         let row = &Self::DESCRIPTOR;
         let at = cx.current()?;
         io::data_file_size(cx, row, at).await?;
-        io::check_stateid(cx, row, args.stateid, Io::Read)?;
+        io::check_stateid(cx, row, args.stateid, Io::Read).await?;
         if args.offset.checked_add(args.count).is_none() {
             return Err(NFS4ERR_INVAL.into());
         }

@@ -134,7 +134,7 @@ impl Operation for Lock {
             // RFC 8881 section 9.11: reclaims are for the grace period.
             return Err(NFS4ERR_NO_GRACE.into());
         }
-        match lock(cx, &args, &range) {
+        match lock(cx, &args, &range).await {
             Ok(stateid) => {
                 cx.set_current_stateid(stateid);
                 Ok(stateid)
@@ -149,22 +149,20 @@ impl Operation for Lock {
 
 register_operation!(Lock);
 
-fn lock(cx: &CompoundContext<'_>, args: &Lock4Args, range: &ByteRange) -> Result<Stateid, LockError> {
-    let client = cx.clientid()?;
+async fn lock(cx: &CompoundContext<'_>, args: &Lock4Args, range: &ByteRange) -> Result<Stateid, LockError> {
+    let caller = cx.caller();
     let file = FileKey::from(cx.current()?);
     let kind = LockKind::from(args.locktype);
-    let state = cx.service().state();
-    match &args.locker {
-        Locker4::LockOwner(existing) => {
-            let stateid = cx.stateid(existing.lock_stateid)?;
-            state.lock(client, &file, &Locker::Existing(stateid), range, kind)
-        }
+    let owner;
+    let locker = match &args.locker {
+        Locker4::LockOwner(existing) => Locker::Existing(cx.stateid(existing.lock_stateid)?),
         Locker4::OpenOwner(new) => {
-            let open = cx.stateid(new.open_stateid)?;
-            let owner = StateOwner { clientid: client, owner: new.lock_owner.owner.clone() };
-            state.lock(client, &file, &Locker::New { open, owner: &owner }, range, kind)
+            owner = StateOwner { clientid: cx.clientid()?, owner: new.lock_owner.owner.clone() };
+            Locker::New { open: cx.stateid(new.open_stateid)?, owner: &owner }
         }
-    }
+    };
+    let lock = || cx.service().state().lock(caller, &file, &locker, range, kind);
+    cx.service().ask_state(cx.now(), lock).await
 }
 
 /// A stateid that is not of the current file is NFS4ERR_BAD_STATEID, but if that is no regular file, it is what is wrong: only then

@@ -4,7 +4,7 @@ use dittofs_framework::attr::{Bitmap, FATTR4_TYPE};
 use dittofs_framework::compound::CompoundContext;
 use dittofs_framework::op::{OpDescriptor, OpError, OpResult, Operation};
 use dittofs_framework::proto::{NFS4ERR_DENIED, OP_LOCKT, StateOwner};
-use dittofs_framework::state::{ByteRange, FileKey, LockKind};
+use dittofs_framework::state::{ByteRange, FileKey, LockError, LockKind};
 use dittofs_framework::{register_operation, xdr_struct};
 
 use crate::errors;
@@ -41,9 +41,17 @@ impl Operation for Lockt {
         let attributes = at.fs().attributes(&cx.request, &at.node, Bitmap::of(&[FATTR4_TYPE])).await?;
         check_regular(attributes.file_type)?;
         let kind = LockKind::from(args.locktype);
-        match cx.service().state().test_lock(&owner, &FileKey::from(at), &range, kind) {
-            None => Ok(()),
-            Some(conflict) => Err(OpError::with_body(NFS4ERR_DENIED, Lock4Denied::from(conflict))),
+        let file = FileKey::from(at);
+        let test = || {
+            let tested = cx.service().state().test_lock(cx.now(), &owner, &file, &range, kind);
+            tested.map_err(|refused| refused.map(LockError::Denied))
+        };
+        match cx.service().ask_state(cx.now(), test).await {
+            Ok(()) => Ok(()),
+            Err(LockError::Denied(conflict)) => {
+                Err(OpError::with_body(NFS4ERR_DENIED, Lock4Denied::from(conflict)))
+            }
+            Err(LockError::Status(status)) => Err(status.into()),
         }
     }
 }

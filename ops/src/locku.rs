@@ -42,7 +42,7 @@ impl Operation for Locku {
         let range = ByteRange::new(args.offset, args.length)?;
         let stateid = cx.stateid(args.lock_stateid)?;
         let file = FileKey::from(cx.current()?);
-        match cx.service().state().unlock(cx.clientid()?, &stateid, &file, &range) {
+        match cx.service().state().unlock(cx.caller(), &stateid, &file, &range) {
             Ok(stateid) => {
                 cx.set_current_stateid(stateid);
                 Ok(stateid)

@@ -10,7 +10,8 @@ use dittofs_framework::export::ExportNode;
 use dittofs_framework::fs::{Authority, OpenHold, SetAttributes, ShareAccess};
 use dittofs_framework::op::{OpDescriptor, OpFlags, OpResult, Operation};
 use dittofs_framework::proto::{
-    ChangeInfo, Component4, Fattr4, NFS4ERR_GRACE, NFS4ERR_INVAL, OP_OPEN, StateOwner, Stateid, Verifier4,
+    ChangeInfo, Component4, Fattr4, NFS4ERR_GRACE, NFS4ERR_INVAL, OP_OPEN, StateOwner, Stateid, Status,
+    Verifier4,
 };
 use dittofs_framework::state::{FileKey, OpenRequest, ShareDeny};
 use dittofs_framework::{register_operation, xdr_enum, xdr_struct, xdr_union};
@@ -251,7 +252,7 @@ async fn grant(
 ) -> OpResult<(Stateid, Bitmap)> {
     let state = cx.service().state();
     let truncates = opening.truncates == Truncates::Yes;
-    let granted = state.open(&OpenRequest {
+    let request = OpenRequest {
         owner,
         file: FileKey::from(&opening.file),
         principal: cx.request.credentials.uid,
@@ -259,7 +260,10 @@ async fn grant(
         deny,
         passing: if truncates { ShareAccess::WRITE } else { ShareAccess::empty() },
         hold: opening.hold.clone(),
-    })?;
+    };
+    let granted: Result<_, Status> =
+        cx.service().ask_state(cx.now(), || state.open(cx.now(), &request)).await;
+    let granted = granted?;
     granted.effects.run();
     if !truncates {
         return Ok((granted.stateid, opening.attrset));

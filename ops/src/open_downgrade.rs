@@ -42,7 +42,7 @@ impl Operation for OpenDowngrade {
         let deny = parse_deny(args.share_deny)?;
         let stateid = cx.exact_stateid(args.open_stateid)?;
         let file = FileKey::from(cx.current()?);
-        let stateid = cx.service().state().open_downgrade(cx.clientid()?, &stateid, &file, access, deny)?;
+        let stateid = cx.service().state().open_downgrade(cx.caller(), &stateid, &file, access, deny)?;
         cx.set_current_stateid(stateid);
         Ok(stateid)
     }

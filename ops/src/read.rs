@@ -46,7 +46,7 @@ impl Operation for Read {
 
     async fn call(&self, cx: &mut CompoundContext<'_>, args: Read4Args) -> OpResult<Read4ResOk> {
         let row = &Self::DESCRIPTOR;
-        let authority = io::check_stateid(cx, row, args.stateid, Io::Read)?;
+        let authority = io::check_stateid(cx, row, args.stateid, Io::Read).await?;
         let count = io::read_count(cx, args.offset, args.count, OVERHEAD);
         let at = cx.current()?;
         let read = at.fs().read(&cx.request, &at.node, args.offset, count, authority).await;

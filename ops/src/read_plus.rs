@@ -88,7 +88,7 @@ impl Operation for ReadPlus {
         let row = &Self::DESCRIPTOR;
         let at = cx.current()?;
         let size = io::data_file_size(cx, row, at).await?;
-        let authority = io::check_stateid(cx, row, args.stateid, Io::Read)?;
+        let authority = io::check_stateid(cx, row, args.stateid, Io::Read).await?;
         let count = io::read_count(cx, args.offset, args.count, OVERHEAD);
         let end = (args.offset + u64::from(count)).min(size).max(args.offset);
         let error = |error| io::data_error(cx, row, error);

@@ -67,7 +67,7 @@ impl Operation for Seek {
         let at = cx.current()?;
         let size = io::data_file_size(cx, row, at).await?;
         let what = args.content()?;
-        let authority = io::check_stateid(cx, row, args.stateid, Io::Read)?;
+        let authority = io::check_stateid(cx, row, args.stateid, Io::Read).await?;
         // "Beyond the end" begins at the end, as for lseek(2) with SEEK_DATA and SEEK_HOLE.
         if args.offset >= size {
             return Err(NFS4ERR_NXIO.into());

@@ -1,10 +1,11 @@
 //! SEQUENCE: RFC 8881 section 18.46.
 
+use dittofs_framework::client::UserId;
 use dittofs_framework::compound::CompoundContext;
 use dittofs_framework::op::{Minors, OpDescriptor, OpError, OpFlags, OpResult, Operation};
 use dittofs_framework::proto::{OP_SEQUENCE, Sequence4Args, Sequence4ResOk};
 use dittofs_framework::register_operation;
-use dittofs_framework::session::{Admission, SequenceRequest, UserId};
+use dittofs_framework::session::{Admission, SequenceRequest};
 
 use crate::errors;
 

@@ -60,7 +60,7 @@ async fn size_authority(cx: &CompoundContext<'_>, stateid: Stateid) -> Result<Au
     let row = &SetAttr::DESCRIPTOR;
     let file_type = file_type(cx, cx.current()?).await.map_err(|error| fs_error(row, error))?;
     match file_type {
-        FileType::Reg => io::check_stateid(cx, row, stateid, Io::Write),
+        FileType::Reg => io::check_stateid(cx, row, stateid, Io::Write).await,
         FileType::Dir => Err(NFS4ERR_ISDIR),
         _ if cx.minor() == Minor::V0 => Err(NFS4ERR_INVAL),
         _ => Err(NFS4ERR_WRONG_TYPE),

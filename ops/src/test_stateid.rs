@@ -2,7 +2,7 @@
 
 use dittofs_framework::compound::CompoundContext;
 use dittofs_framework::op::{Minors, OpDescriptor, OpFlags, OpResult, Operation};
-use dittofs_framework::proto::{OP_TEST_STATEID, Stateid, Status};
+use dittofs_framework::proto::{NFS4ERR_REQ_TOO_BIG, OP_TEST_STATEID, Stateid, Status};
 use dittofs_framework::{register_operation, xdr_struct};
 
 use crate::errors;
@@ -42,9 +42,13 @@ impl Operation for TestStateid {
         cx: &mut CompoundContext<'_>,
         args: TestStateid4Args,
     ) -> OpResult<TestStateid4ResOk> {
-        let client = cx.clientid()?;
+        // Each costs a look into the table, which a request of the longest kind could ask for 65,000 times.
+        if args.ts_stateids.len() > cx.service().limits().state.stateids_per_test {
+            return Err(NFS4ERR_REQ_TOO_BIG.into());
+        }
+        let caller = cx.caller();
         let state = cx.service().state();
-        let test = |stateid| state.test_stateid(client, stateid);
+        let test = |stateid| state.test_stateid(caller, stateid);
         Ok(TestStateid4ResOk { tsr_status_codes: args.ts_stateids.iter().map(test).collect() })
     }
 }

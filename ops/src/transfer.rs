@@ -26,13 +26,13 @@ pub(crate) struct Authorities {
 
 impl Authorities {
     /// Checks both stateids.
-    pub(crate) fn check(
+    pub(crate) async fn check(
         cx: &CompoundContext<'_>,
         row: &OpDescriptor,
         stateids: Stateids,
     ) -> Result<Self, Status> {
-        let source = io::check_source_stateid(cx, row, stateids.source)?;
-        let target = io::check_stateid(cx, row, stateids.target, Io::Write)?;
+        let source = io::check_source_stateid(cx, row, stateids.source).await?;
+        let target = io::check_stateid(cx, row, stateids.target, Io::Write).await?;
         Ok(Self { source, target })
     }
 

@@ -53,7 +53,7 @@ impl Operation for Write {
 
     async fn call(&self, cx: &mut CompoundContext<'_>, args: Write4Args) -> OpResult<Write4ResOk> {
         let row = &Self::DESCRIPTOR;
-        let authority = io::check_stateid(cx, row, args.stateid, Io::Write)?;
+        let authority = io::check_stateid(cx, row, args.stateid, Io::Write).await?;
         let mut data = unpinned(args.data.0, cx.record_len());
         // More than the server takes at once is a short write ("the server MAY write fewer bytes").
         data.truncate(usize::try_from(cx.service().limits().max_io).unwrap_or(usize::MAX));

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use super::duplicates::{Call, Running};
 use super::{Nfs4Service, Position};
 use crate::attr::AttrServer;
+use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::export::{Export, ExportNode, exclusive_create_attributes};
 use crate::fs::RequestContext;
@@ -12,7 +13,8 @@ use crate::proto::{
     NFS4ERR_REP_TOO_BIG, NFS4ERR_REP_TOO_BIG_TO_CACHE, NFS4ERR_STALE, Stateid, Status,
 };
 use crate::rpc::{Connection, Principal};
-use crate::session::{Client, ConnectionSessions, Session, SlotGuard, Within};
+use crate::session::{ConnectionSessions, Session, SlotGuard, Within};
+use crate::state::Caller;
 use crate::xdr::XdrWriter;
 
 /// What an operation sees of its compound and of the server.
@@ -145,6 +147,11 @@ impl<'a> CompoundContext<'a> {
     /// The client that the compound runs for, as the sessions know it.
     pub fn client(&self) -> Result<&Arc<Client>, Status> {
         self.session().map(|session| session.client()).ok_or(NFS4ERR_OP_NOT_IN_SESSION)
+    }
+
+    /// Who asks the state table.
+    pub fn caller(&self) -> Caller {
+        Caller { client: self.request.client, now: self.now }
     }
 
     /// The client that the compound runs for.

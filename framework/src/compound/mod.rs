@@ -6,6 +6,7 @@ mod dispatch;
 mod duplicates;
 mod program;
 mod service;
+mod settle;
 
 pub use admission::{HandlesSet, Position, admit};
 pub use context::CompoundContext;

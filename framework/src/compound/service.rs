@@ -4,11 +4,12 @@ use std::time::Duration;
 use super::DuplicateLimits;
 use super::duplicates::Duplicates;
 use crate::attr::{IdMapper, NumericIds};
+use crate::client::ClientIds;
 use crate::clock::{Clock, SystemClock};
 use crate::export::{FilehandleKey, Filehandles, Namespace};
 use crate::proto::Minor;
 use crate::registry::{OpTable, Registry, RegistryError};
-use crate::session::{Effects, ServerIdentity, SessionCore, SessionLimits};
+use crate::session::{ServerIdentity, SessionCore, SessionLimits};
 use crate::state::{StateLimits, StateTable};
 
 /// Every limit of the NFSv4 service. Those of connections are in [`ServerLimits`](crate::server::ServerLimits).
@@ -111,20 +112,6 @@ impl Nfs4Service {
         &self.sessions
     }
 
-    /// Does what a change of clients or sessions left to do.
-    pub fn settle(&self, effects: Effects) {
-        for gone in effects.clients_gone {
-            tracing::info!(clientid = gone.clientid.0, reason = ?gone.reason, "client is gone");
-            self.state.drop_client(gone.clientid).run();
-        }
-    }
-
-    /// Lets go what clients left behind whose lease ran out. To be called now and then: a fraction of the lease is a good
-    /// interval.
-    pub fn reap(&self) {
-        self.settle(self.sessions.expire_clients(self.clock.now()));
-    }
-
     /// The opens and locks of all clients.
     pub fn state(&self) -> &StateTable {
         &self.state
@@ -214,6 +201,7 @@ impl Nfs4ServiceBuilder {
             None => ServerIdentity::new(&random()?, getrandom::u32()?),
         };
         let epoch = identity.boot_epoch;
+        let client_ids = Arc::new(ClientIds::new(epoch));
         Ok(Nfs4Service {
             ops: self.registry.build()?,
             minors: self.minors,
@@ -221,7 +209,13 @@ impl Nfs4ServiceBuilder {
             filehandles: Filehandles::new(key),
             ids: self.ids,
             clock: self.clock,
-            sessions: SessionCore::new(identity, self.limits.sessions.clone(), self.lease, random()?),
+            sessions: SessionCore::new(
+                identity,
+                self.limits.sessions.clone(),
+                self.lease,
+                client_ids,
+                random()?,
+            ),
             // Stateids of an earlier instance of the server are of another epoch.
             state: StateTable::new(epoch, self.limits.state.clone()),
             duplicates: Duplicates::new(&self.limits.duplicates, random()?),

@@ -156,8 +156,8 @@ mod tests {
 
     use super::*;
     use crate::client::Protocol;
+    use crate::client::UserId;
     use crate::rpc::AuthFlavor;
-    use crate::session::UserId;
 
     const PERIOD: Duration = Duration::from_secs(90);
     const START: Timestamp = Timestamp::from_nanos(5);

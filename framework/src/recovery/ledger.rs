@@ -64,8 +64,8 @@ mod tests {
 
     use super::*;
     use crate::client::Protocol;
+    use crate::client::UserId;
     use crate::rpc::AuthFlavor;
-    use crate::session::UserId;
 
     #[derive(Clone, Copy)]
     enum Step {

@@ -1,8 +1,8 @@
 use bytes::Bytes;
 
 use crate::client::Protocol;
+use crate::client::UserId;
 use crate::proto::Verifier4;
-use crate::session::UserId;
 
 /// What a client is known by over restarts of it and of the server.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

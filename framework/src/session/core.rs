@@ -7,12 +7,11 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
-use super::record::Records;
+use super::record::{Record, Records};
 use super::session::{StillInUse, end_sessions};
 use super::slots::SlotBudget;
-use super::{
-    Client, ConnectionSessions, Effects, GoneReason, ServerIdentity, Session, SessionLimits, Within,
-};
+use super::{ConnectionSessions, ServerIdentity, Session, SessionLimits, Within};
+use crate::client::{Client, ClientIds, Departures, GoneReason};
 use crate::clock::Timestamp;
 use crate::proto::{
     BindConnToSession4Args, BindConnToSession4ResOk, ChannelDirFromClient, ChannelDirFromServer, ClientId,
@@ -29,7 +28,8 @@ pub struct SessionCore {
     pub(super) limits: SessionLimits,
     pub(super) lease: Duration,
     pub(super) identity: ServerIdentity,
-    pub(super) ids: Ids,
+    pub(super) client_ids: Arc<ClientIds>,
+    pub(super) ids: SessionIds,
     pub(super) budget: Arc<SlotBudget>,
     pub(super) records: Mutex<Records>,
     pub(super) sessions: SessionTable,
@@ -37,10 +37,17 @@ pub struct SessionCore {
 
 impl SessionCore {
     /// No clients yet. `seed` is to be random: who knows it can guess session IDs.
-    pub fn new(identity: ServerIdentity, limits: SessionLimits, lease: Duration, seed: [u8; 16]) -> Self {
+    pub fn new(
+        identity: ServerIdentity,
+        limits: SessionLimits,
+        lease: Duration,
+        client_ids: Arc<ClientIds>,
+        seed: [u8; 16],
+    ) -> Self {
         Self {
             lease,
-            ids: Ids::new(identity.boot_epoch, seed),
+            client_ids,
+            ids: SessionIds::new(identity.boot_epoch, seed),
             identity,
             budget: Arc::new(SlotBudget::new(limits.slots_total)),
             records: Mutex::default(),
@@ -99,22 +106,22 @@ impl SessionCore {
         id: ClientId,
         within: Within<'_>,
         has_state: &dyn Fn(ClientId) -> bool,
-    ) -> Result<Effects, Status> {
+    ) -> Result<Departures, Status> {
         let mut records = self.records.lock();
         let record = records.get(id).ok_or(NFS4ERR_STALE_CLIENTID)?;
         if matches!(within, Within::Session(own) if own.client().id() == id) {
             return Err(NFS4ERR_CLIENTID_BUSY);
         }
         let is_holding = !record.sessions.is_empty() || has_state(id);
-        if is_holding && !record.is_expired(now, self.lease) {
+        if is_holding && !record.is_expired(now) {
             return Err(NFS4ERR_CLIENTID_BUSY);
         }
-        let mut effects = Effects::default();
+        let mut departures = Departures::default();
         let ended = records
-            .remove_with_sessions(id, GoneReason::Destroyed, within, &mut effects)
+            .remove_with_sessions(id, GoneReason::Destroyed, within, &mut departures)
             .map_err(|StillInUse| NFS4ERR_CLIENTID_BUSY)?;
         self.forget_sessions(&ended);
-        Ok(effects)
+        Ok(departures)
     }
 
     /// Answers a global RECLAIM_COMPLETE (RFC 8881 section 18.51).
@@ -122,27 +129,67 @@ impl SessionCore {
         if client.complete_reclaim() { Ok(()) } else { Err(NFS4ERR_COMPLETE_ALREADY) }
     }
 
-    /// Lets go clients whose lease ran out, and records that nobody confirmed. A client with a request still running is
-    /// alive.
-    pub fn expire_clients(&self, now: Timestamp) -> Effects {
-        let mut effects = Effects::default();
+    /// Lets go clients whose lease ran out and that hold nothing, and records that nobody confirmed. A client with a request
+    /// still running is alive. `is_holding` is called with the table of clients locked.
+    pub fn reap(&self, now: Timestamp, is_holding: &dyn Fn(ClientId) -> bool) -> Departures {
+        let mut departures = Departures::default();
         let mut records = self.records.lock();
-        let is_due = |record: &&super::record::Record| {
-            record.is_expired(now, self.lease) || record.is_forgotten(now, self.lease)
+        let is_due = |record: &&Record| {
+            record.is_forgotten(now) || (record.is_expired(now) && !is_holding(record.client.id()))
         };
         let due: Vec<_> = records.iter().filter(is_due).map(|record| record.client.clone()).collect();
         for client in due {
-            match records.remove_with_sessions(
-                client.id(),
-                GoneReason::Expired,
-                Within::Nothing,
-                &mut effects,
-            ) {
-                Ok(ended) => self.forget_sessions(&ended),
-                Err(StillInUse) => client.renew(now),
+            self.let_go(&mut records, &client, now, (GoneReason::Expired, Within::Nothing), &mut departures);
+        }
+        departures
+    }
+
+    /// Lets go the client whose lease ran out longest ago, with all that it holds: to be called when a limit is met. `None` if
+    /// there is no such client.
+    pub fn evict(&self, now: Timestamp) -> Option<Departures> {
+        let mut departures = Departures::default();
+        self.evict_from(&mut self.records.lock(), now, Within::Nothing, &mut departures)?;
+        Some(departures)
+    }
+
+    /// How long the client that [`evict`](Self::evict) would take has been silent.
+    pub fn longest_expired(&self, now: Timestamp) -> Option<Duration> {
+        let records = self.records.lock();
+        records.iter().filter(|record| record.is_expired(now)).map(|record| record.client.idle(now)).max()
+    }
+
+    pub(super) fn evict_from(
+        &self,
+        records: &mut Records,
+        now: Timestamp,
+        within: Within<'_>,
+        departures: &mut Departures,
+    ) -> Option<()> {
+        // One whose request is still running is alive, and renewed: the next one is tried.
+        loop {
+            let expired = records.iter().filter(|record| record.is_expired(now));
+            let oldest = expired.max_by_key(|record| record.client.idle(now))?.client.clone();
+            if self.let_go(records, &oldest, now, (GoneReason::Evicted, within), departures) {
+                return Some(());
             }
         }
-        effects
+    }
+
+    /// Whether the client could go.
+    fn let_go(
+        &self,
+        records: &mut Records,
+        client: &Client,
+        now: Timestamp,
+        (reason, within): (GoneReason, Within<'_>),
+        departures: &mut Departures,
+    ) -> bool {
+        let ended = records.remove_with_sessions(client.id(), reason, within, departures);
+        match &ended {
+            Ok(sessions) => self.forget_sessions(sessions),
+            Err(StillInUse) => client.renew(now),
+        }
+        ended.is_ok()
     }
 
     pub(super) fn forget_sessions(&self, ended: &[Arc<Session>]) {
@@ -165,8 +212,8 @@ impl SessionCore {
             assert!(ids.iter().any(|(id, _)| id.is_some()), "S1: an owner without records");
             for (id, is_confirmed) in ids.iter().filter_map(|(id, is)| id.map(|id| (id, *is))) {
                 let record = records.get(id);
-                let fits = |record: &super::record::Record| {
-                    record.is_confirmed() == is_confirmed && record.client.owner().0 == *owner
+                let fits = |record: &Record| {
+                    record.is_confirmed() == is_confirmed && record.client.name().owner.0 == *owner
                 };
                 assert!(record.is_some_and(fits), "S1: {id:?} does not fit its owner's entry");
                 listed += 1;
@@ -202,25 +249,18 @@ impl SessionCore {
     }
 }
 
-/// Where client and session IDs come from.
+/// Where session IDs come from.
 #[derive(Debug)]
-pub(super) struct Ids {
+pub(super) struct SessionIds {
     boot_epoch: u32,
     key: SipHasher13,
-    clients: AtomicU32,
     sessions: AtomicU32,
 }
 
-impl Ids {
+impl SessionIds {
     fn new(boot_epoch: u32, seed: [u8; 16]) -> Self {
         let key = SipHasher13::new_with_key(&seed);
-        Self { boot_epoch, key, clients: AtomicU32::new(1), sessions: AtomicU32::new(1) }
-    }
-
-    /// The boot epoch and a count: an ID of another start is not known to this one.
-    pub(super) fn next_clientid(&self) -> ClientId {
-        let count = self.clients.fetch_add(1, Ordering::Relaxed);
-        ClientId(u64::from(self.boot_epoch) << 32 | u64::from(count))
+        Self { boot_epoch, key, sessions: AtomicU32::new(1) }
     }
 
     /// A count, which makes it unique, and 96 bits of its keyed hash, which nobody can guess.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use super::channel::{negotiate_back, negotiate_fore};
 use super::record::Records;
 use super::slots::Slots;
-use super::{ConnectionSessions, Effects, GoneReason, Session, SessionCore, UserId, Within};
+use super::{ConnectionSessions, Session, SessionCore, Within};
+use crate::client::{Client, Departures, GoneReason, UserId};
 use crate::clock::Timestamp;
 use crate::proto::{
-    CallbackSecParms4, ChannelAttrs4, ClientId, CreateSession4Args, CreateSession4ResOk, CreateSessionFlags,
+    CallbackSecParms4, ChannelAttrs4, CreateSession4Args, CreateSession4ResOk, CreateSessionFlags,
     NFS4ERR_CLID_INUSE, NFS4ERR_DELAY, NFS4ERR_INVAL, NFS4ERR_NOENT, NFS4ERR_NOSPC, NFS4ERR_SEQ_MISORDERED,
     NFS4ERR_STALE_CLIENTID, SessionId, Status,
 };
@@ -28,25 +29,25 @@ impl SessionCore {
         user: UserId,
         connection: &ConnectionSessions,
         within: Within<'_>,
-        on_confirmed: &dyn Fn(ClientId),
-    ) -> Result<(CreateSession4ResOk, Effects), Status> {
+        on_confirmed: &dyn Fn(&Arc<Client>),
+    ) -> Result<(CreateSession4ResOk, Departures), Status> {
         let mut records = self.records.lock();
         // Phase 1: the record.
         let record = records.get(args.clientid).ok_or(NFS4ERR_STALE_CLIENTID)?;
-        if record.is_forgotten(now, self.lease) {
+        if record.is_forgotten(now) {
             records.remove(args.clientid);
             return Err(NFS4ERR_STALE_CLIENTID);
         }
         // Phase 2: the slot of the client ID.
         let slot = &record.create_slot;
         if args.sequence == slot.sequence {
-            return slot.reply.clone().map(|reply| (reply, Effects::default()));
+            return slot.reply.clone().map(|reply| (reply, Departures::default()));
         }
         if args.sequence != slot.sequence.wrapping_add(1) {
             return Err(NFS4ERR_SEQ_MISORDERED);
         }
         // Phase 3: who it is. That the record becomes confirmed is part of phase 4, which may fail.
-        if record.client.user() != user {
+        if record.client.name().user != user {
             return Err(NFS4ERR_CLID_INUSE);
         }
         // Phase 4: the session.
@@ -54,7 +55,7 @@ impl SessionCore {
         if record.sessions.len() >= self.limits.sessions_per_client {
             return Err(NFS4ERR_NOSPC);
         }
-        let effects = self.supplant_old_incarnation(&mut records, args, within)?;
+        let departures = self.supplant_old_incarnation(&mut records, args, within)?;
         let record = records.get_mut(args.clientid).ok_or(NFS4ERR_STALE_CLIENTID)?;
         let slots = Slots::new(args.fore_channel.max_requests, &self.limits, self.budget.clone(), now);
         let fore_channel = ChannelAttrs4 { max_requests: slots.accepted(), ..offer.fore_channel };
@@ -66,12 +67,12 @@ impl SessionCore {
         record.sessions.push(session.clone());
         record.client.renew(now);
         if !record.is_confirmed() {
+            on_confirmed(&record.client);
             records.confirm(args.clientid);
-            on_confirmed(args.clientid);
         }
         connection.associate(&session);
         self.sessions.insert(session);
-        Ok((reply, effects))
+        Ok((reply, departures))
     }
 
     /// Everything in the arguments that can be wrong; what is granted, but for the session's ID and slots.
@@ -99,20 +100,20 @@ impl SessionCore {
         records: &mut Records,
         args: &CreateSession4Args,
         within: Within<'_>,
-    ) -> Result<Effects, Status> {
-        let mut effects = Effects::default();
+    ) -> Result<Departures, Status> {
+        let mut departures = Departures::default();
         let Some(record) = records.get(args.clientid).filter(|record| !record.is_confirmed()) else {
-            return Ok(effects);
+            return Ok(departures);
         };
-        if let Some(old) = records.of_owner(&record.client.owner().0).confirmed {
+        if let Some(old) = records.of_owner(&record.client.name().owner.0).confirmed {
             // A request of the old incarnation that is still running may yet make state: it must be over before the state
             // is dropped.
             let ended = records
-                .remove_with_sessions(old, GoneReason::Restarted, within, &mut effects)
+                .remove_with_sessions(old, GoneReason::Restarted, within, &mut departures)
                 .map_err(|_| NFS4ERR_DELAY)?;
             self.forget_sessions(&ended);
         }
-        Ok(effects)
+        Ok(departures)
     }
 }
 

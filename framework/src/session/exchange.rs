@@ -1,7 +1,8 @@
 //! EXCHANGE_ID (RFC 8881 section 18.35).
 
 use super::record::{OwnerRecords, Record, Records};
-use super::{Client, Effects, GoneReason, SessionCore, UserId, Within};
+use super::{SessionCore, Within};
+use crate::client::{Client, ClientName, Departures, GoneReason, Protocol, UserId};
 use crate::clock::Timestamp;
 use crate::proto::{
     AtMostOne, ClientId, ExchangeId4Args, ExchangeId4ResOk, ExchangeIdFlags, Minor, NFS4ERR_CLID_INUSE,
@@ -36,7 +37,7 @@ impl SessionCore {
         minor: Minor,
         within: Within<'_>,
         has_state: &dyn Fn(ClientId) -> bool,
-    ) -> Result<(ExchangeId4ResOk, Effects), Status> {
+    ) -> Result<(ExchangeId4ResOk, Departures), Status> {
         if !allowed_flags(minor).contains(args.flags) {
             return Err(NFS4ERR_INVAL);
         }
@@ -49,7 +50,7 @@ impl SessionCore {
         let request = Request { now, args, user, within };
         if args.flags.contains(ExchangeIdFlags::UPD_CONFIRMED_REC_A) {
             let record = find_updated(&records, &request)?;
-            return Ok((self.exchange_id_reply(record), Effects::default()));
+            return Ok((self.exchange_id_reply(record), Departures::default()));
         }
         self.establish(&mut records, &request, has_state)
     }
@@ -60,26 +61,26 @@ impl SessionCore {
         records: &mut Records,
         request: &Request<'_>,
         has_state: &dyn Fn(ClientId) -> bool,
-    ) -> Result<(ExchangeId4ResOk, Effects), Status> {
+    ) -> Result<(ExchangeId4ResOk, Departures), Status> {
         let owner = records.of_owner(&request.args.client_owner.ownerid.0);
-        let mut effects = Effects::default();
+        let mut departures = Departures::default();
         if let Some(record) = owner.confirmed.and_then(|id| records.get(id)) {
-            let is_same_user = record.client.user() == request.user;
-            if is_same_user && record.client.verifier() == request.args.client_owner.verifier {
+            let is_same_user = record.client.name().user == request.user;
+            if is_same_user && record.client.name().verifier == request.args.client_owner.verifier {
                 // Case 2: a retry, or a look whether trunking is possible. A record of an incarnation that was never
                 // confirmed is of no use any more (case 5, last item).
                 let reply = self.exchange_id_reply(record);
                 drop_unconfirmed(records, owner);
-                return Ok((reply, effects));
+                return Ok((reply, departures));
             }
             if !is_same_user {
                 // Case 3: a collision.
                 let id = record.client.id();
-                if self.is_holding(record, request.now, has_state) {
+                if is_holding(record, request.now, has_state) {
                     return Err(NFS4ERR_CLID_INUSE);
                 }
                 let ended = records
-                    .remove_with_sessions(id, GoneReason::Supplanted, request.within, &mut effects)
+                    .remove_with_sessions(id, GoneReason::Supplanted, request.within, &mut departures)
                     .map_err(|_| NFS4ERR_CLID_INUSE)?;
                 self.forget_sessions(&ended);
             }
@@ -88,26 +89,27 @@ impl SessionCore {
         // Case 4: another unconfirmed record gives way. Case 1 has nothing to give way.
         drop_unconfirmed(records, owner);
         if records.len() >= self.limits.clients {
-            // Not after a collision, which made room: no effect is lost here.
-            return Err(NFS4ERR_DELAY);
+            // After a collision there is room: no effect is lost here.
+            self.evict_from(records, request.now, request.within, &mut departures).ok_or(NFS4ERR_DELAY)?;
         }
         let client = self.new_client(records, request);
         let reply = self.exchange_id_reply(records.insert_unconfirmed(client));
-        Ok((reply, effects))
+        Ok((reply, departures))
     }
 
     fn new_client(&self, records: &Records, request: &Request<'_>) -> Client {
         let owner = &request.args.client_owner;
         // A copy: the argument is a slice of the connection's buffer.
         let ownerid = OpaqueId::from(&owner.ownerid[..]);
-        let id = std::iter::repeat_with(|| self.ids.next_clientid()).find(|id| !records.contains(*id));
+        let id = std::iter::repeat_with(|| self.client_ids.next_clientid()).find(|id| !records.contains(*id));
         let id = id.unwrap_or(ClientId(0));
-        Client::new(id, ownerid, owner.verifier, request.user, request.now)
-    }
-
-    /// Whether a confirmed client has "an unexpired lease with state" (case 3). A session counts as state.
-    fn is_holding(&self, record: &Record, now: Timestamp, has_state: &dyn Fn(ClientId) -> bool) -> bool {
-        !record.is_expired(now, self.lease) && (!record.sessions.is_empty() || has_state(record.client.id()))
+        let name = ClientName {
+            protocol: Protocol::Sessions,
+            owner: ownerid,
+            verifier: owner.verifier,
+            user: request.user,
+        };
+        Client::new(id, name, self.lease, request.now)
     }
 
     fn exchange_id_reply(&self, record: &Record) -> ExchangeId4ResOk {
@@ -126,15 +128,20 @@ impl SessionCore {
     }
 }
 
+/// Whether a confirmed client has "an unexpired lease with state" (case 3). A session counts as state.
+fn is_holding(record: &Record, now: Timestamp, has_state: &dyn Fn(ClientId) -> bool) -> bool {
+    !record.is_expired(now) && (!record.sessions.is_empty() || has_state(record.client.id()))
+}
+
 /// Cases 6 to 9: the confirmed record that an update is for. All of its properties that an update may change are the
 /// server's to decide, and stay as they are.
 fn find_updated<'r>(records: &'r Records, request: &Request<'_>) -> Result<&'r Record, Status> {
     let owner = records.of_owner(&request.args.client_owner.ownerid.0);
     let record = owner.confirmed.and_then(|id| records.get(id)).ok_or(NFS4ERR_NOENT)?;
-    if record.client.verifier() != request.args.client_owner.verifier {
+    if record.client.name().verifier != request.args.client_owner.verifier {
         return Err(NFS4ERR_NOT_SAME);
     }
-    if record.client.user() != request.user {
+    if record.client.name().user != request.user {
         return Err(NFS4ERR_PERM);
     }
     Ok(record)

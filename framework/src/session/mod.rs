@@ -5,11 +5,9 @@
 //! when a request is lost half-way are in `docs/internals/sessions.md`.
 
 mod channel;
-mod client;
 mod connection;
 mod core;
 mod create;
-mod effects;
 mod exchange;
 mod identity;
 mod limits;
@@ -24,9 +22,7 @@ mod slots;
 mod tests;
 
 pub use self::core::SessionCore;
-pub use client::{Client, UserId};
 pub use connection::ConnectionSessions;
-pub use effects::{ClientGone, Effects, GoneReason};
 pub use identity::ServerIdentity;
 pub use limits::SessionLimits;
 pub use sequence::{Admission, Admitted, SequenceRequest};

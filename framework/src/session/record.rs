@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use foldhash::fast::RandomState;
 
 use super::session::{StillInUse, end_sessions};
-use super::{Client, Effects, GoneReason, Session, Within};
+use super::{Session, Within};
+use crate::client::{Client, Departures, GoneReason};
 use crate::clock::Timestamp;
 use crate::proto::{ClientId, CreateSession4ResOk, NFS4ERR_SEQ_MISORDERED, Status};
 
@@ -53,12 +53,13 @@ impl Record {
 
     /// RFC 8881 section 18.35.4: an unconfirmed record SHOULD go after a lease. It gets two, for a client that is slow to
     /// confirm.
-    pub(super) fn is_forgotten(&self, now: Timestamp, lease: Duration) -> bool {
-        !self.is_confirmed() && self.client.idle(now) > lease * 2
+    pub(super) fn is_forgotten(&self, now: Timestamp) -> bool {
+        !self.is_confirmed() && self.client.idle(now) > self.client.lease() * 2
     }
 
-    pub(super) fn is_expired(&self, now: Timestamp, lease: Duration) -> bool {
-        self.is_confirmed() && self.client.idle(now) > lease
+    /// Whether it is a confirmed client whose lease ran out.
+    pub(super) fn is_expired(&self, now: Timestamp) -> bool {
+        self.is_confirmed() && self.client.is_expired(now)
     }
 }
 
@@ -109,7 +110,7 @@ impl Records {
     /// Adds an unconfirmed record. The owner must have none.
     pub(super) fn insert_unconfirmed(&mut self, client: Client) -> &Record {
         let id = client.id();
-        let owner = self.by_owner.entry(client.owner().0.clone()).or_default();
+        let owner = self.by_owner.entry(client.name().owner.0.clone()).or_default();
         debug_assert!(owner.unconfirmed.is_none(), "one unconfirmed record for an owner");
         owner.unconfirmed = Some(id);
         self.by_id.entry(id).or_insert(Record::new(client))
@@ -119,7 +120,7 @@ impl Records {
     pub(super) fn confirm(&mut self, id: ClientId) {
         let Some(record) = self.by_id.get_mut(&id) else { return };
         record.confirmed = Confirmed::Yes;
-        if let Some(owner) = self.by_owner.get_mut(&record.client.owner().0) {
+        if let Some(owner) = self.by_owner.get_mut(&record.client.name().owner.0) {
             debug_assert!(owner.confirmed.is_none(), "one confirmed record for an owner");
             *owner = OwnerRecords { confirmed: Some(id), unconfirmed: None };
         }
@@ -128,7 +129,7 @@ impl Records {
     /// Takes a record out. Its sessions must have ended.
     pub(super) fn remove(&mut self, id: ClientId) -> Option<Record> {
         let record = self.by_id.remove(&id)?;
-        let key = &record.client.owner().0;
+        let key = &record.client.name().owner.0;
         if let Some(owner) = self.by_owner.get_mut(key) {
             match record.confirmed {
                 Confirmed::Yes => owner.confirmed = None,
@@ -148,12 +149,12 @@ impl Records {
         id: ClientId,
         reason: GoneReason,
         within: Within<'_>,
-        effects: &mut Effects,
+        departures: &mut Departures,
     ) -> Result<Vec<Arc<Session>>, StillInUse> {
         let Some(record) = self.by_id.get(&id) else { return Ok(Vec::new()) };
         end_sessions(&record.sessions, within)?;
         if record.is_confirmed() {
-            effects.push(id, reason);
+            departures.push(&record.client, reason, record.sessions.len());
         }
         Ok(self.remove(id).map(|record| record.sessions).unwrap_or_default())
     }

@@ -7,7 +7,8 @@ use foldhash::fast::FixedState;
 
 use super::slot::{CacheThis, RequestDigest, SlotGuard, Turn};
 use super::slots::SlotUse;
-use super::{ConnectionSessions, Session, SessionCore, UserId};
+use super::{ConnectionSessions, Session, SessionCore};
+use crate::client::UserId;
 use crate::clock::Timestamp;
 use crate::proto::{
     NFS4ERR_BAD_HIGH_SLOT, NFS4ERR_BADSESSION, NFS4ERR_BADSLOT, NFS4ERR_REP_TOO_BIG,

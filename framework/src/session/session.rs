@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use super::Client;
 use super::slots::Slots;
+use crate::client::Client;
 use crate::proto::{ChannelAttrs4, SessionId};
 
 /// A session (RFC 8881 section 2.10).

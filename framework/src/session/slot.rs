@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
+use super::Session;
 use super::reply_cache::ReplyCache;
-use super::{Session, UserId};
+use crate::client::UserId;
 use crate::proto::{NFS4ERR_DELAY, NFS4ERR_SEQ_FALSE_RETRY, NFS4ERR_SEQ_MISORDERED, Sequence4ResOk, Status};
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::{Mutex, MutexGuard};

@@ -1,13 +1,16 @@
 use foldhash::HashSet;
 
+use std::sync::Arc;
+
 use super::ids::StateKey;
 use super::lock_order::{CLIENT, Ranked};
-use crate::proto::{ClientId, NFS4ERR_DELAY, NFS4ERR_EXPIRED, Status};
+use crate::client::Client;
+use crate::proto::{ClientId, NFS4ERR_DELAY, NFS4ERR_EXPIRED, SequenceStatus, Status};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// What the state core knows of a client.
 pub(super) struct ClientRecord {
-    pub(super) id: ClientId,
+    pub(super) client: Arc<Client>,
     pub(super) opens: Ranked<ClientOpens, CLIENT>,
     /// Lock stateids of the client.
     pub(super) lock_stateids: Quota,
@@ -21,6 +24,8 @@ pub(super) struct ClientOpens {
     /// The client is gone: no state may be added.
     dropped: bool,
     keys: HashSet<StateKey>,
+    /// Stateids of opens and of locks that were revoked and not freed yet.
+    revoked: HashSet<StateKey>,
 }
 
 impl ClientOpens {
@@ -28,13 +33,17 @@ impl ClientOpens {
         if self.dropped {
             return Err(NFS4ERR_EXPIRED);
         }
-        if self.keys.len() < limit { Ok(()) } else { Err(NFS4ERR_DELAY) }
+        if self.keys.len() + self.revoked.len() < limit { Ok(()) } else { Err(NFS4ERR_DELAY) }
     }
 }
 
 impl ClientRecord {
-    pub(super) fn new(id: ClientId) -> Self {
-        Self { id, opens: Ranked::default(), lock_stateids: Quota::default(), locks: Quota::default() }
+    pub(super) fn new(client: Arc<Client>) -> Self {
+        Self { client, opens: Ranked::default(), lock_stateids: Quota::default(), locks: Quota::default() }
+    }
+
+    pub(super) fn id(&self) -> ClientId {
+        self.client.id()
     }
 
     /// Notes an open of the client. NFS4ERR_EXPIRED when the client was dropped meanwhile.
@@ -42,6 +51,7 @@ impl ClientRecord {
         let mut opens = self.opens.lock();
         opens.check_room(limit)?;
         opens.keys.insert(key);
+        self.show_revoked(&opens);
         Ok(())
     }
 
@@ -52,7 +62,52 @@ impl ClientRecord {
 
     /// Forgets an open of the client.
     pub(super) fn remove_open(&self, key: StateKey) {
-        self.opens.lock().keys.remove(&key);
+        let mut opens = self.opens.lock();
+        opens.keys.remove(&key);
+        self.show_revoked(&opens);
+    }
+
+    /// Notes that a stateid was revoked, to be remembered until it is freed; false if the client is gone.
+    pub(super) fn add_revoked(&self, key: StateKey) -> bool {
+        let mut opens = self.opens.lock();
+        if opens.dropped {
+            return false;
+        }
+        opens.revoked.insert(key);
+        self.show_revoked(&opens);
+        true
+    }
+
+    /// Forgets a stateid that was revoked.
+    pub(super) fn remove_revoked(&self, key: StateKey) {
+        let mut opens = self.opens.lock();
+        opens.revoked.remove(&key);
+        self.show_revoked(&opens);
+    }
+
+    /// Forgets all stateids that were revoked, and returns them.
+    pub(super) fn take_revoked(&self) -> Vec<StateKey> {
+        let mut opens = self.opens.lock();
+        let revoked = opens.revoked.drain().collect();
+        self.show_revoked(&opens);
+        revoked
+    }
+
+    /// Says in the client's next SEQUENCE what was lost (RFC 8881 section 18.46.3): all it had, a part, or nothing that it
+    /// has not freed.
+    fn show_revoked(&self, opens: &ClientOpens) {
+        const SOME: SequenceStatus = SequenceStatus::EXPIRED_SOME_STATE_REVOKED;
+        const ALL: SequenceStatus = SequenceStatus::EXPIRED_ALL_STATE_REVOKED;
+        if opens.revoked.is_empty() && !self.client.status().intersects(SOME | ALL) {
+            return;
+        }
+        let shown = match (opens.revoked.is_empty(), opens.keys.is_empty()) {
+            (true, _) => SequenceStatus::empty(),
+            (false, true) => ALL,
+            (false, false) => SOME,
+        };
+        self.client.clear_status((SOME | ALL) - shown);
+        self.client.set_status(shown);
     }
 
     /// Whether the client has a file open.
@@ -60,16 +115,26 @@ impl ClientRecord {
         !self.opens.lock().keys.is_empty()
     }
 
-    /// Lets no more state in and returns the opens that there are.
-    pub(super) fn close_door(&self) -> Vec<StateKey> {
+    /// Whether a stateid was revoked that the client has not freed.
+    pub(super) fn has_revoked(&self) -> bool {
+        !self.opens.lock().revoked.is_empty()
+    }
+
+    /// The opens that there are.
+    pub(super) fn open_keys(&self) -> Vec<StateKey> {
+        self.opens.lock().keys.iter().copied().collect()
+    }
+
+    /// Lets no more state in and returns the opens that there are, and the revoked stateids.
+    pub(super) fn close_door(&self) -> (Vec<StateKey>, Vec<StateKey>) {
         let mut opens = self.opens.lock();
         opens.dropped = true;
-        opens.keys.iter().copied().collect()
+        (opens.keys.iter().copied().collect(), opens.revoked.drain().collect())
     }
 
     #[cfg(any(test, feature = "testing"))]
-    pub(super) fn open_keys(&self) -> Vec<StateKey> {
-        self.opens.lock().keys.iter().copied().collect()
+    pub(super) fn revoked_keys(&self) -> Vec<StateKey> {
+        self.opens.lock().revoked.iter().copied().collect()
     }
 }
 
@@ -93,7 +158,6 @@ impl Quota {
         self.0.fetch_sub(fewer, Ordering::Relaxed);
     }
 
-    #[cfg(any(test, feature = "testing"))]
     pub(super) fn count(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }

@@ -1,29 +1,79 @@
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
+use super::lock::LockError;
+use crate::client::Client;
 use crate::fs::OpenHold;
+use crate::proto::Status;
 
 /// What is left to do after a change of state, once no lock of the state core is held.
 ///
-/// Dropping it does it: holds on files are let go, which may run code of the backend.
+/// Dropping it lets the holds on files go, which may run code of the backend.
 #[derive(Debug, Default)]
 #[must_use = "the effects belong to the caller, who decides when they run"]
 pub struct Effects {
     holds: SmallVec<[OpenHold; 1]>,
+    /// Clients of which something was revoked: they may not reclaim after a restart (RFC 8881 section 8.4.3), which is to
+    /// be on stable storage before anybody is given what was taken from them.
+    pub revoked_from: SmallVec<[Arc<Client>; 1]>,
 }
 
 impl Effects {
     /// Nothing but a hold to let go.
     pub(super) fn release(hold: OpenHold) -> Self {
-        Self { holds: SmallVec::from_iter([hold]) }
+        Self { holds: SmallVec::from_iter([hold]), revoked_from: SmallVec::new() }
+    }
+
+    /// Nothing but that something of this client was revoked.
+    pub(super) fn revoked(client: &Arc<Client>) -> Self {
+        Self { holds: SmallVec::new(), revoked_from: SmallVec::from_iter([client.clone()]) }
     }
 
     /// Adds what another change left to do.
     pub(super) fn add(&mut self, other: Self) {
         self.holds.extend(other.holds);
+        self.revoked_from.extend(other.revoked_from);
     }
 
-    /// Does what is left to do.
+    /// Lets go what is to be let go.
     pub fn run(self) {
         drop(self.holds);
+    }
+}
+
+/// Why the state table did not do what it was asked for.
+#[derive(Debug)]
+pub enum Refused<E = Status> {
+    /// For this reason.
+    Because(E),
+    /// State of clients whose lease ran out was in the way, and has been revoked (RFC 8881 section 8.4.3). Once the
+    /// effects are settled, the same request is to be made again.
+    Revoked(Effects),
+    /// A total over all clients is at its limit: if a client whose lease ran out can be let go, the same request may be
+    /// made again.
+    Full,
+}
+
+impl<E> Refused<E> {
+    /// The same with the reason in another form.
+    pub fn map<F>(self, f: impl FnOnce(E) -> F) -> Refused<F> {
+        match self {
+            Self::Because(reason) => Refused::Because(f(reason)),
+            Self::Revoked(effects) => Refused::Revoked(effects),
+            Self::Full => Refused::Full,
+        }
+    }
+}
+
+impl From<Status> for Refused<LockError> {
+    fn from(status: Status) -> Self {
+        Self::Because(status.into())
+    }
+}
+
+impl<E> From<E> for Refused<E> {
+    fn from(reason: E) -> Self {
+        Self::Because(reason)
     }
 }

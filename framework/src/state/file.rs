@@ -86,14 +86,15 @@ impl FileInner {
         Ok(lock)
     }
 
-    /// The open that a stateid of either type stands for.
-    pub(super) fn open_behind(&self, key: StateKey, seqid: u32) -> Result<&Open, Status> {
+    /// The open that a stateid of either type stands for, and its number.
+    pub(super) fn open_behind(&self, key: StateKey, seqid: u32) -> Result<(StateKey, &Open), Status> {
         match self.lock_states.get(&key) {
             Some(lock) => {
                 check_seqid(lock.seqid, seqid)?;
-                self.opens.get(&lock.open).ok_or(NFS4ERR_BAD_STATEID)
+                let open = self.opens.get(&lock.open).ok_or(NFS4ERR_BAD_STATEID)?;
+                Ok((lock.open, open))
             }
-            None => self.open(key, seqid),
+            None => self.open(key, seqid).map(|open| (key, open)),
         }
     }
 }

@@ -41,13 +41,14 @@ impl StateTable {
             check_opens(&inner)?;
             check_locks(&inner, self.limits.locks_per_file)?;
             for (key, open) in &inner.opens {
-                let tally = tallies.entry(open.client.id).or_default();
+                let id = open.client.id();
+                let tally = tallies.entry(id).or_default();
                 tally.opens.insert(*key);
-                states.insert(*key, (open.client.id, file.clone()));
+                states.insert(*key, (id, file.clone()));
                 for lock in &open.lock_states {
                     tally.lock_stateids += 1;
                     tally.locks += inner.lock_states.get(lock).map_or(0, |lock| lock.held);
-                    states.insert(*lock, (open.client.id, file.clone()));
+                    states.insert(*lock, (id, file.clone()));
                 }
             }
         }
@@ -56,26 +57,39 @@ impl StateTable {
     }
 
     fn check_stateids(&self, states: &BTreeMap<StateKey, (ClientId, Arc<FileState>)>) -> Check {
-        let known = self.stateids.map_all(|key, state| (*key, state.client, state.file.clone()));
-        hold!(known.len() == states.len(), "O1: {} stateids, {} states", known.len(), states.len());
+        let known = self.stateids.map_all(|key, state| (*key, state.client.clone(), state.file()));
+        let live = known.iter().filter(|(_, _, file)| file.is_some()).count();
+        hold!(live == states.len(), "O1: {live} stateids, {} states", states.len());
+        let mut revoked = BTreeMap::<ClientId, BTreeSet<StateKey>>::new();
         for (key, client, file) in known {
-            let matches = states.get(&key).is_some_and(|(c, f)| *c == client && Arc::ptr_eq(f, &file));
-            hold!(matches, "O1: {key:?} leads to no state of {client:?}");
+            let id = client.id();
+            let Some(file) = file else {
+                revoked.entry(id).or_default().insert(key);
+                continue;
+            };
+            let matches = states.get(&key).is_some_and(|(c, f)| *c == id && Arc::ptr_eq(f, &file));
+            hold!(matches, "O1: {key:?} leads to no state of {id:?}");
         }
+        for record in self.clients.map_all(|_, record| record.clone()) {
+            let listed: BTreeSet<_> = record.revoked_keys().into_iter().collect();
+            let known = revoked.remove(&record.id()).unwrap_or_default();
+            hold!(listed == known, "O7: {:?} lists {listed:?} as revoked, not {known:?}", record.id());
+        }
+        hold!(revoked.is_empty(), "O7: revoked state of unknown clients {:?}", revoked.keys());
         Ok(())
     }
 
     fn check_clients(&self, tallies: &mut BTreeMap<ClientId, Tally>) -> Check {
         let mut locks = 0;
         for record in self.clients.map_all(|_, record| record.clone()) {
-            let tally = tallies.remove(&record.id).unwrap_or_default();
+            let tally = tallies.remove(&record.id()).unwrap_or_default();
             let opens: BTreeSet<_> = record.open_keys().into_iter().collect();
-            hold!(opens == tally.opens, "O6: {:?} has {opens:?}, the files {:?}", record.id, tally.opens);
-            hold!(opens.len() <= self.limits.opens_per_client, "O6: too many opens of {:?}", record.id);
+            hold!(opens == tally.opens, "O6: {:?} has {opens:?}, the files {:?}", record.id(), tally.opens);
+            hold!(opens.len() <= self.limits.opens_per_client, "O6: too many opens of {:?}", record.id());
             let counted = (record.lock_stateids.count(), record.locks.count());
-            hold!(counted == (tally.lock_stateids, tally.locks), "L5: {:?} counts {counted:?}", record.id);
+            hold!(counted == (tally.lock_stateids, tally.locks), "L5: {:?} counts {counted:?}", record.id());
             hold!(counted.0 <= self.limits.lock_stateids_per_client, "L5: too many lock stateids");
-            hold!(counted.1 <= self.limits.locks_per_client, "L5: too many locks of {:?}", record.id);
+            hold!(counted.1 <= self.limits.locks_per_client, "L5: too many locks of {:?}", record.id());
             locks += tally.locks;
         }
         hold!(tallies.is_empty(), "O6: state of unknown clients {:?}", tallies.keys());
@@ -92,7 +106,7 @@ fn check_opens(inner: &FileInner) -> Check {
         counts.add(open.modes);
         hold!(!open.modes.access().is_empty() && open.seqid.0 != 0, "O3: {key:?} has no access or seqid 0");
         hold!(inner.open_owners.get(&open.owner) == Some(key), "O5: {key:?} is not its owner's open");
-        hold!(open.owner.clientid == open.client.id, "O5: {key:?} is of another client than its owner");
+        hold!(open.owner.clientid == open.client.id(), "O5: {key:?} is of another client than its owner");
         for (other_key, other) in inner.opens.iter().filter(|(other, _)| *other != key) {
             hold!(!denies(open.modes, other.modes), "O4: {key:?} denies what {other_key:?} has");
         }

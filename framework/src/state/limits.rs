@@ -12,6 +12,8 @@ pub struct StateLimits {
     pub locks_per_client: usize,
     /// Byte-range locks of all clients.
     pub locks_total: usize,
+    /// Stateids of one TEST_STATEID; more are NFS4ERR_REQ_TOO_BIG.
+    pub stateids_per_test: usize,
 }
 
 impl Default for StateLimits {
@@ -22,6 +24,7 @@ impl Default for StateLimits {
             locks_per_file: 1_000,
             locks_per_client: 10_000,
             locks_total: 100_000,
+            stateids_per_test: 4_096,
         }
     }
 }

@@ -1,14 +1,17 @@
 use std::sync::Arc;
 
+use super::caller::Caller;
 use super::client::{ClientRecord, Full};
+use super::effects::Refused;
 use super::file::{FileInner, FileState, LockState};
 use super::ids::{FileKey, Seqid, StateKey};
 use super::range::{ByteRange, LockKind};
 use super::range_locks::{Change, HeldLock, OwnerKey};
-use super::table::{StateRef, StateTable};
+use super::table::{Place, StateRef, StateTable};
+use crate::clock::Timestamp;
 use crate::fs::ShareAccess;
 use crate::proto::{
-    ClientId, NFS4ERR_BAD_STATEID, NFS4ERR_DELAY, NFS4ERR_LOCK_RANGE, NFS4ERR_OPENMODE, NFS4ERR_SERVERFAULT,
+    NFS4ERR_BAD_STATEID, NFS4ERR_DELAY, NFS4ERR_LOCK_RANGE, NFS4ERR_OPENMODE, NFS4ERR_SERVERFAULT,
     StateOwner, Stateid, Status,
 };
 
@@ -66,25 +69,24 @@ impl StateTable {
     /// becomes one of this kind.
     pub fn lock(
         &self,
-        client: ClientId,
+        caller: Caller,
         file: &FileKey,
         locker: &Locker<'_>,
         range: &ByteRange,
         kind: LockKind,
-    ) -> Result<Stateid, LockError> {
+    ) -> Result<Stateid, Refused<LockError>> {
         let sent = match locker {
             Locker::New { open, .. } => open,
             Locker::Existing(state) => state,
         };
-        let outcome = self.on_state(client, sent, Some(file), |file, inner, key| {
+        self.on_state(caller, sent, Some(file), |file, inner, key| {
             let holder = find_holder(inner, key, sent.seqid, locker)?;
             check_open_mode(inner, holder.open, kind)?;
-            if let Some(conflict) = conflict(inner, Some(holder.owner), range, kind) {
-                return Ok(Err(conflict));
-            }
-            self.grant(file, inner, holder, locker, range, kind).map(Ok)
-        });
-        outcome?.map_err(LockError::Denied)
+            self.check_conflict(inner, Some(holder.owner), range, kind, caller.now)
+                .map_err(|refused| refused.map(LockError::Denied))?;
+            self.grant(file, inner, holder, locker, range, kind)
+                .map_err(|refused| refused.map(LockError::Status))
+        })
     }
 
     fn grant(
@@ -95,61 +97,69 @@ impl StateTable {
         locker: &Locker<'_>,
         range: &ByteRange,
         kind: LockKind,
-    ) -> Result<Stateid, Status> {
+    ) -> Result<Stateid, Refused> {
         let state = holder.state.unwrap_or_else(|| self.new_key());
         let change = inner.locks.plan_lock(holder.owner, HeldLock { range: *range, kind, state });
         let client = inner.opens.get(&holder.open).ok_or(NFS4ERR_SERVERFAULT)?.client.clone();
-        self.admit_change(inner, &client, &change).map_err(|Full| NFS4ERR_DELAY)?;
+        self.admit_change(inner, &client, &change)?;
         if holder.state.is_none()
             && let Err(status) = self.add_lock_state(file, inner, &client, holder, state, locker)
         {
             self.give_back(&client, change.growth());
-            return Err(status);
+            return Err(status.into());
         }
         self.make_change(inner, &client, &change);
-        self.advance(inner, state)
+        Ok(self.advance(inner, state)?)
     }
 
     /// Whether another owner's lock stands in the way of one on this range (LOCKT). The owner need not have any state.
     pub fn test_lock(
         &self,
+        now: Timestamp,
         owner: &StateOwner,
         file: &FileKey,
         range: &ByteRange,
         kind: LockKind,
-    ) -> Option<LockConflict> {
-        self.on_file(file, |inner| conflict(inner, inner.lock_owners.key(owner), range, kind)).flatten()
+    ) -> Result<(), Refused<LockConflict>> {
+        let tested = self.on_file(file, |inner| {
+            let owner = inner.lock_owners.key(owner);
+            self.check_conflict(inner, owner, range, kind, now)
+        });
+        tested.unwrap_or(Ok(()))
     }
 
     /// Unlocks a range of bytes, whatever of it is locked, and returns the lock stateid, which stays valid.
     pub fn unlock(
         &self,
-        client: ClientId,
+        caller: Caller,
         stateid: &Stateid,
         file: &FileKey,
         range: &ByteRange,
     ) -> Result<Stateid, Status> {
-        self.on_state(client, stateid, Some(file), |_, inner, key| {
+        self.on_state(caller, stateid, Some(file), |_, inner, key| {
             let lock = inner.lock_state(key, stateid.seqid)?;
             let change = inner.locks.plan_unlock(lock.owner, range);
             let client = inner.opens.get(&lock.open).ok_or(NFS4ERR_SERVERFAULT)?.client.clone();
-            self.admit_change(inner, &client, &change).map_err(|Full| NFS4ERR_LOCK_RANGE)?;
+            self.admit_change(inner, &client, &change).map_err(|_| NFS4ERR_LOCK_RANGE)?;
             self.make_change(inner, &client, &change);
             self.advance(inner, key)
         })
     }
 
     /// Counts in the locks that a change adds, if no limit is in the way.
-    fn admit_change(&self, inner: &FileInner, client: &ClientRecord, change: &Change) -> Result<(), Full> {
+    fn admit_change(&self, inner: &FileInner, client: &ClientRecord, change: &Change) -> Result<(), Refused> {
         let growth = change.growth();
         if growth == 0 {
             return Ok(());
         }
         if inner.locks.count().saturating_add(growth) > self.limits.locks_per_file {
-            return Err(Full);
+            return Err(NFS4ERR_DELAY.into());
         }
-        client.locks.take(growth, self.limits.locks_per_client)?;
-        self.locks.take(growth, self.limits.locks_total).inspect_err(|Full| client.locks.give_back(growth))
+        client.locks.take(growth, self.limits.locks_per_client).map_err(|Full| NFS4ERR_DELAY)?;
+        self.locks.take(growth, self.limits.locks_total).map_err(|Full| {
+            client.locks.give_back(growth);
+            Refused::Full
+        })
     }
 
     /// Makes a change that was admitted, and counts out the locks that it takes away.
@@ -178,14 +188,16 @@ impl StateTable {
         &self,
         file: &Arc<FileState>,
         inner: &mut FileInner,
-        client: &ClientRecord,
+        client: &Arc<ClientRecord>,
         holder: Holder,
         key: StateKey,
         locker: &Locker<'_>,
     ) -> Result<(), Status> {
         let Locker::New { owner, .. } = locker else { return Err(NFS4ERR_SERVERFAULT) };
         client.lock_stateids.take(1, self.limits.lock_stateids_per_client).map_err(|Full| NFS4ERR_DELAY)?;
-        self.stateids.shard(&key).insert(key, StateRef { client: client.id, file: file.clone() });
+        self.stateids
+            .shard(&key)
+            .insert(key, StateRef { client: client.clone(), place: Place::File(file.clone()) });
         inner.lock_owners.add_state(holder.owner, owner);
         let state = LockState { open: holder.open, owner: holder.owner, seqid: Seqid::BEFORE_FIRST, held: 0 };
         inner.lock_states.insert(key, state);
@@ -193,6 +205,20 @@ impl StateTable {
             open.lock_states.push(key);
         }
         Ok(())
+    }
+
+    /// Takes a lock stateid, and the locks that are held through it, off its open.
+    pub(super) fn take_lock_state(
+        &self,
+        inner: &mut FileInner,
+        client: &ClientRecord,
+        open: StateKey,
+        key: StateKey,
+    ) {
+        if let Some(open) = inner.opens.get_mut(&open) {
+            open.lock_states.retain(|state| *state != key);
+        }
+        self.remove_lock_state(inner, client, key);
     }
 
     /// Takes out a lock stateid with the locks that are held through it. The caller takes it off its open.
@@ -236,15 +262,4 @@ fn check_open_mode(inner: &FileInner, open: StateKey, kind: LockKind) -> Result<
     };
     let open = inner.opens.get(&open).ok_or(NFS4ERR_BAD_STATEID)?;
     if open.modes.access().contains(needed) { Ok(()) } else { Err(NFS4ERR_OPENMODE) }
-}
-
-fn conflict(
-    inner: &FileInner,
-    owner: Option<OwnerKey>,
-    range: &ByteRange,
-    kind: LockKind,
-) -> Option<LockConflict> {
-    let (owner, range, kind) = inner.locks.conflict(owner, range, kind)?;
-    let owner = inner.lock_owners.owner(owner)?;
-    Some(LockConflict { range, kind, owner: StateOwner::clone(owner) })
 }

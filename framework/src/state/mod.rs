@@ -15,6 +15,7 @@
 //!
 //! The invariants are numbered in `docs/internals/state.md`; `StateTable::check_invariants` checks them.
 
+mod caller;
 mod client;
 mod effects;
 mod file;
@@ -28,6 +29,7 @@ mod lock_order;
 mod open;
 mod range;
 mod range_locks;
+mod revoke;
 mod sharded;
 mod share;
 mod stateid;
@@ -35,7 +37,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use effects::Effects;
+pub use caller::Caller;
+pub use effects::{Effects, Refused};
 pub use ids::FileKey;
 #[cfg(any(test, feature = "testing"))]
 pub use invariants::Violation;
@@ -44,5 +47,5 @@ pub use lock::{LockConflict, LockError, Locker};
 pub use open::{Granted, OpenRequest, OpenUndo};
 pub use range::{ByteRange, LockKind};
 pub use share::ShareDeny;
-pub use stateid::Io;
-pub use table::StateTable;
+pub use stateid::{Freed, Io};
+pub use table::{Held, StateTable};

@@ -2,12 +2,14 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::caller::Caller;
 use super::client::ClientRecord;
-use super::effects::Effects;
+use super::effects::{Effects, Refused};
 use super::file::{FileInner, FileState, Open, compact};
 use super::ids::{FileKey, Seqid, StateKey};
 use super::share::{OpenModes, ShareDeny};
-use super::table::{StateRef, StateTable};
+use super::table::{Place, StateRef, StateTable};
+use crate::clock::Timestamp;
 use crate::fs::{OpenHold, ShareAccess};
 use crate::proto::{ClientId, NFS4ERR_SERVERFAULT, NFS4ERR_SHARE_DENIED, StateOwner, Stateid, Status};
 
@@ -28,6 +30,14 @@ pub struct OpenRequest<'a> {
     pub passing: ShareAccess,
     /// Keeps the file alive. If the owner has the file open already, one hold is enough and this one is let go.
     pub hold: OpenHold,
+}
+
+impl OpenRequest<'_> {
+    /// RFC 8881 section 9.7.
+    fn conflicts_with(&self, open: OpenModes) -> bool {
+        let used = self.access | self.passing;
+        (open.deny().bits() & used.bits()) | (open.access().bits() & self.deny.bits()) != 0
+    }
 }
 
 /// An open that was granted.
@@ -63,17 +73,20 @@ impl StateTable {
     ///
     /// NFS4ERR_SHARE_DENIED on a conflict with any open of the file, the owner's own included (RFC 8881 section 9.7);
     /// NFS4ERR_DELAY at a limit; NFS4ERR_EXPIRED if the client is gone.
-    pub fn open(&self, request: &OpenRequest<'_>) -> Result<Granted, Status> {
+    pub fn open(&self, now: Timestamp, request: &OpenRequest<'_>) -> Result<Granted, Refused> {
         let client = self.client(request.owner.clientid)?;
         self.on_new_file(&request.file, |file, inner| {
-            inner.shares.admit(request.access, request.deny)?;
-            if inner.shares.denies(request.passing) {
-                return Err(NFS4ERR_SHARE_DENIED);
+            let is_denied = inner.shares.denies(request.passing)
+                || inner.shares.admit(request.access, request.deny).is_err();
+            if is_denied {
+                let conflicts = |_: &StateKey, open: &Open| request.conflicts_with(open.modes);
+                return Err(self.refuse_or_revoke(inner, now, NFS4ERR_SHARE_DENIED, conflicts));
             }
-            match inner.open_owners.get(request.owner).copied() {
+            let granted = match inner.open_owners.get(request.owner).copied() {
                 Some(key) => self.upgrade(inner, key, request),
                 None => self.open_new(file, inner, &client, request),
-            }
+            };
+            Ok(granted?)
         })
     }
 
@@ -91,7 +104,7 @@ impl StateTable {
     ) -> Result<Granted, Status> {
         let key = self.new_key();
         // First into the table, then to the client: whoever drops the client finds the file by the key, and waits there.
-        let state = StateRef { client: client.id, file: file.clone() };
+        let state = StateRef { client: client.clone(), place: Place::File(file.clone()) };
         self.stateids.shard(&key).insert(key, state);
         if let Err(status) = client.add_open(key, self.limits.opens_per_client) {
             self.stateids.shard(&key).remove(&key);
@@ -140,7 +153,7 @@ impl StateTable {
     /// Takes back an OPEN whose stateid no client has seen. An OPEN that came upon it meanwhile stays, with what it
     /// found.
     pub fn undo_open(&self, undo: &OpenUndo) -> Effects {
-        let file = self.stateids.shard(&undo.key).get(&undo.key).map(|state| state.file.clone());
+        let file = self.stateids.shard(&undo.key).get(&undo.key).and_then(StateRef::file);
         let undone = file.and_then(|file| self.enter(&file, |inner| self.undo_in(inner, undo)));
         undone.unwrap_or_default()
     }
@@ -159,13 +172,13 @@ impl StateTable {
     /// Narrows an open (RFC 8881 section 18.18) and returns its new stateid.
     pub fn open_downgrade(
         &self,
-        client: ClientId,
+        caller: Caller,
         stateid: &Stateid,
         file: &FileKey,
         access: ShareAccess,
         deny: ShareDeny,
     ) -> Result<Stateid, Status> {
-        self.on_state(client, stateid, Some(file), |_, inner, key| {
+        self.on_state(caller, stateid, Some(file), |_, inner, key| {
             let modes = inner.open(key, stateid.seqid)?.modes.downgraded(access, deny)?;
             let open = inner.opens.get_mut(&key).ok_or(NFS4ERR_SERVERFAULT)?;
             inner.shares.remove(open.modes);
@@ -181,8 +194,8 @@ impl StateTable {
     /// RFC 8881 section 18.2.3 leaves a server two ways with locks that the client did not release first: to free them, or to refuse
     /// with NFS4ERR_LOCKS_HELD. They are freed: that is what POSIX does at close, and a client that cannot release them,
     /// because it forgot their stateids, could never close the file.
-    pub fn close(&self, client: ClientId, stateid: &Stateid, file: &FileKey) -> Result<Effects, Status> {
-        self.on_state(client, stateid, Some(file), |_, inner, key| {
+    pub fn close(&self, caller: Caller, stateid: &Stateid, file: &FileKey) -> Result<Effects, Status> {
+        self.on_state(caller, stateid, Some(file), |_, inner, key| {
             inner.open(key, stateid.seqid)?;
             Ok(self.remove_open(inner, key))
         })

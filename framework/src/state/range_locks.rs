@@ -83,6 +83,11 @@ impl RangeLocks {
         })
     }
 
+    /// The lock stateid through which an owner holds this lock.
+    pub(super) fn state_of(&self, owner: OwnerKey, lock: &ByteRange) -> Option<StateKey> {
+        self.held.get(&owner)?.get(&lock.offset()).map(|lock| lock.state)
+    }
+
     /// What locking a range comes to: locks that the owner has there already are cut or swallowed, and what adjoins
     /// with the same kind and stateid is merged.
     pub(super) fn plan_lock(&self, owner: OwnerKey, lock: HeldLock) -> Change {

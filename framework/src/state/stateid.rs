@@ -1,7 +1,9 @@
+use super::caller::Caller;
+use super::effects::Refused;
 use super::file::{FileInner, Open, check_seqid};
-use super::ids::FileKey;
-use super::table::StateTable;
-use crate::fs::{Authority, RequestContext, ShareAccess};
+use super::ids::{FileKey, StateKey};
+use super::table::{Place, StateRef, StateTable};
+use crate::fs::{Authority, ShareAccess};
 use crate::proto::{
     ClientId, NFS4_OK, NFS4ERR_BAD_STATEID, NFS4ERR_LOCKED, NFS4ERR_LOCKS_HELD, NFS4ERR_OPENMODE, Stateid,
     Status,
@@ -34,71 +36,134 @@ impl StateTable {
     /// read to write, but by the caller's own permission. The current stateid is to be resolved before.
     pub fn check_io(
         &self,
-        cx: &RequestContext,
+        caller: Caller,
+        user: u32,
         stateid: &Stateid,
         file: &FileKey,
         io: Io,
-    ) -> Result<Authority, Status> {
+    ) -> Result<Authority, Refused> {
         if stateid.is_special() {
-            return self.check_special_io(stateid, file, io);
+            return self.check_special_io(caller, stateid, file, io);
         }
-        let client = cx.client.ok_or(NFS4ERR_BAD_STATEID)?;
-        self.on_state(client, stateid, Some(file), |_, inner, key| {
-            let open = inner.open_behind(key, stateid.seqid)?;
-            check_mode(inner, open, io).map(|authority| match authority {
-                Authority::Open if open.principal == Some(cx.credentials.uid) => Authority::Open,
-                // Another user than the one whose permission the OPEN was checked for.
-                _ => Authority::Credentials,
-            })
+        self.on_state(caller, stateid, Some(file), |_, inner, key| {
+            let (own, open) = inner.open_behind(key, stateid.seqid)?;
+            let principal = open.principal;
+            match check_mode(inner, open, io)? {
+                // Another user than the one whose permission the OPEN was checked for has its own.
+                Mode::Opened if principal == Some(user) => Ok(Authority::Open),
+                Mode::Opened | Mode::PassedOver => Ok(Authority::Credentials),
+                Mode::Denied => {
+                    let denies = |key: &StateKey, open: &Open| *key != own && open.denies(io);
+                    Err(self.refuse_or_revoke(inner, caller.now, NFS4ERR_LOCKED, denies))
+                }
+            }
         })
     }
 
-    fn check_special_io(&self, stateid: &Stateid, file: &FileKey, io: Io) -> Result<Authority, Status> {
+    fn check_special_io(
+        &self,
+        caller: Caller,
+        stateid: &Stateid,
+        file: &FileKey,
+        io: Io,
+    ) -> Result<Authority, Refused> {
         let bypass = *stateid == Stateid::READ_BYPASS;
         if !bypass && *stateid != Stateid::ANONYMOUS {
-            return Err(NFS4ERR_BAD_STATEID);
+            return Err(NFS4ERR_BAD_STATEID.into());
         }
         // RFC 8881 section 8.2.3: in anything but READ the bypass stateid is the anonymous one.
-        let denied = (!bypass || io == Io::Write)
-            && self.on_file(file, |inner| inner.shares.denies(io.access())).unwrap_or(false);
-        if denied { Err(NFS4ERR_LOCKED) } else { Ok(Authority::Credentials) }
+        if bypass && io == Io::Read {
+            return Ok(Authority::Credentials);
+        }
+        let checked = self.on_file(file, |inner| {
+            if !inner.shares.denies(io.access()) {
+                return Ok(Authority::Credentials);
+            }
+            let denies = |_: &StateKey, open: &Open| open.denies(io);
+            Err(self.refuse_or_revoke(inner, caller.now, NFS4ERR_LOCKED, denies))
+        });
+        checked.unwrap_or(Ok(Authority::Credentials))
     }
 
     /// The status that a stateid would meet in ordinary use, whatever its type and file (RFC 8881 section 18.48.3).
-    pub fn test_stateid(&self, client: ClientId, stateid: &Stateid) -> Status {
-        let tested = self.on_state(client, stateid, None, |_, inner, key| {
+    pub fn test_stateid(&self, caller: Caller, stateid: &Stateid) -> Status {
+        let tested: Result<(), Status> = self.on_state(caller, stateid, None, |_, inner, key| {
             check_seqid(inner.seqid(key).ok_or(NFS4ERR_BAD_STATEID)?, stateid.seqid)
         });
         tested.err().unwrap_or(NFS4_OK)
     }
 
-    /// Frees a stateid that has no locks (RFC 8881 section 18.38.3). An open is a lock as well: its stateid goes by CLOSE.
-    pub fn free_stateid(&self, client: ClientId, stateid: &Stateid) -> Result<(), Status> {
-        self.on_state(client, stateid, None, |_, inner, key| {
+    /// Frees a stateid that has no locks, or that was revoked (RFC 8881 section 18.38.3). An open is a lock as well: its
+    /// stateid goes by CLOSE.
+    pub fn free_stateid(&self, caller: Caller, stateid: &Stateid) -> Result<Freed, Status> {
+        let key = self.key(caller, stateid)?;
+        if self.free_revoked(caller, key) {
+            return Ok(Freed::Revoked);
+        }
+        self.on_state(caller, stateid, None, |_, inner, key| {
             check_seqid(inner.seqid(key).ok_or(NFS4ERR_BAD_STATEID)?, stateid.seqid)?;
             match inner.lock_states.get(&key) {
                 Some(lock) if lock.held == 0 => {
-                    let open = inner.opens.get_mut(&lock.open).ok_or(NFS4ERR_BAD_STATEID)?;
-                    open.lock_states.retain(|state| *state != key);
+                    let under = lock.open;
+                    let open = inner.opens.get(&under).ok_or(NFS4ERR_BAD_STATEID)?;
                     let client = open.client.clone();
-                    self.remove_lock_state(inner, &client, key);
-                    Ok(())
+                    self.take_lock_state(inner, &client, under, key);
+                    Ok(Freed::LockState)
                 }
                 _ => Err(NFS4ERR_LOCKS_HELD),
             }
         })
     }
+
+    /// Whether this was a revoked stateid of the caller, which is freed now.
+    fn free_revoked(&self, caller: Caller, key: StateKey) -> bool {
+        let mut shard = self.stateids.shard(&key);
+        let is_revoked = |client: &ClientId, state: &StateRef| {
+            state.client.id() == *client && matches!(state.place, Place::Revoked)
+        };
+        let found = shard.get(&key).zip(caller.client).filter(|(state, client)| is_revoked(client, state));
+        let Some(client) = found.map(|(state, _)| state.client.clone()) else { return false };
+        shard.remove(&key);
+        drop(shard);
+        client.remove_revoked(key);
+        true
+    }
+}
+
+/// What [`StateTable::free_stateid`] freed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freed {
+    /// A lock stateid without locks.
+    LockState,
+    /// A stateid that was revoked: the client knows of it now.
+    Revoked,
+}
+
+/// What an open's access mode says to I/O.
+enum Mode {
+    /// It allows it.
+    Opened,
+    /// It does not, and does not matter.
+    PassedOver,
+    /// It does not, and another open denies it.
+    Denied,
 }
 
 /// The access mode check of RFC 8881 section 9.1.2.
-fn check_mode(inner: &FileInner, open: &Open, io: Io) -> Result<Authority, Status> {
+fn check_mode(inner: &FileInner, open: &Open, io: Io) -> Result<Mode, Status> {
     if open.modes.access().contains(io.access()) {
-        return Ok(Authority::Open);
+        return Ok(Mode::Opened);
     }
     match io {
         Io::Write => Err(NFS4ERR_OPENMODE),
         // "The server MUST still check for locks that conflict with the READ": what other opens deny.
-        Io::Read if inner.shares.others_deny_read(open.modes.deny()) => Err(NFS4ERR_LOCKED),
-        Io::Read => Ok(Authority::Credentials),
+        Io::Read if inner.shares.others_deny_read(open.modes.deny()) => Ok(Mode::Denied),
+        Io::Read => Ok(Mode::PassedOver),
+    }
+}
+
+impl Open {
+    fn denies(&self, io: Io) -> bool {
+        self.modes.deny().bits() & io.access().bits() != 0
     }
 }

@@ -1,11 +1,13 @@
 use std::sync::Arc;
 
+use super::caller::Caller;
 use super::client::{ClientRecord, Quota};
 use super::effects::Effects;
 use super::file::{FileInner, FileState};
 use super::ids::{FileKey, Seqid, StateKey, stateid};
 use super::limits::StateLimits;
 use super::sharded::Sharded;
+use crate::client::{Client, Protocol};
 use crate::proto::{ClientId, NFS4ERR_BAD_STATEID, NFS4ERR_EXPIRED, Stateid, Status};
 use crate::sync::atomic::{AtomicU64, Ordering};
 
@@ -32,10 +34,41 @@ pub struct StateTable {
     pub(super) locks: Quota,
 }
 
-/// Where a state is.
+/// Where a state is, and whose.
 pub(super) struct StateRef {
-    pub(super) client: ClientId,
-    pub(super) file: Arc<FileState>,
+    pub(super) client: Arc<ClientRecord>,
+    pub(super) place: Place,
+}
+
+/// Where a state is.
+pub(super) enum Place {
+    /// On this file.
+    File(Arc<FileState>),
+    /// Nowhere: it was revoked because its client's lease ran out, and the client has not said yet that it knows.
+    Revoked,
+}
+
+impl StateRef {
+    /// The file that has the state.
+    pub(super) fn file(&self) -> Option<Arc<FileState>> {
+        match &self.place {
+            Place::File(file) => Some(file.clone()),
+            Place::Revoked => None,
+        }
+    }
+}
+
+/// How much state a client held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Held {
+    /// Files open.
+    pub opens: usize,
+    /// Lock stateids.
+    pub lock_stateids: usize,
+    /// Byte-range locks.
+    pub locks: usize,
+    /// Revoked stateids that the client had not freed.
+    pub revoked: usize,
 }
 
 impl StateTable {
@@ -55,8 +88,9 @@ impl StateTable {
 
     /// Lets a client have state, from now until it is dropped. To be called when its clientid is confirmed; again has no
     /// effect.
-    pub fn add_client(&self, client: ClientId) {
-        self.clients.shard(&client).entry(client).or_insert_with(|| Arc::new(ClientRecord::new(client)));
+    pub fn add_client(&self, client: &Arc<Client>) {
+        let record = || Arc::new(ClientRecord::new(client.clone()));
+        self.clients.shard(&client.id()).entry(client.id()).or_insert_with(record);
     }
 
     /// Whether a client has a file open. Locks hang on opens, so without opens there is nothing.
@@ -64,19 +98,35 @@ impl StateTable {
         self.client(client).is_ok_and(|record| record.has_opens())
     }
 
-    /// Takes all state of a client away and lets it have none from now on, not even by requests that are under way.
-    pub fn drop_client(&self, client: ClientId) -> Effects {
+    /// Whether anything is known of a client's state: what it holds, or what was revoked and it has not freed.
+    pub fn remembers(&self, client: ClientId) -> bool {
+        self.client(client).is_ok_and(|record| record.has_opens() || record.has_revoked())
+    }
+
+    /// Takes all state of a client away and lets it have none from now on, not even by requests that are under way. Says how
+    /// much that was.
+    pub fn drop_client(&self, client: ClientId) -> (Held, Effects) {
         let mut effects = Effects::default();
-        let Some(record) = self.clients.shard(&client).remove(&client) else { return effects };
-        for key in record.close_door() {
-            let Some(file) = self.stateids.shard(&key).get(&key).map(|state| state.file.clone()) else {
-                continue;
-            };
+        let Some(record) = self.clients.shard(&client).remove(&client) else {
+            return (Held::default(), effects);
+        };
+        let (opens, revoked) = record.close_door();
+        let held = Held {
+            opens: opens.len(),
+            lock_stateids: record.lock_stateids.count(),
+            locks: record.locks.count(),
+            revoked: revoked.len(),
+        };
+        for key in revoked {
+            self.stateids.shard(&key).remove(&key);
+        }
+        for key in opens {
+            let Some(file) = self.stateids.shard(&key).get(&key).and_then(StateRef::file) else { continue };
             if let Some(released) = self.enter(&file, |inner| self.remove_open(inner, key)) {
                 effects.add(released);
             }
         }
-        effects
+        (held, effects)
     }
 
     /// The record of a client that may have state.
@@ -119,28 +169,52 @@ impl StateTable {
         }
     }
 
-    /// Runs `f` on the file of a client's state under the file's lock.
+    /// Runs `f` on the file of a caller's state under the file's lock.
     ///
-    /// The checks of RFC 8881 section 8.2.4 up to the client; NFS4ERR_BAD_STATEID is the answer to all of them. `file` is the
-    /// current filehandle's, if it matters. What `f` has to check is the type and the seqid.
-    pub(super) fn on_state<R>(
+    /// The checks of RFC 8881 section 8.2.4 up to the client; NFS4ERR_BAD_STATEID is the answer to all of them, but for a
+    /// stateid that was revoked (NFS4ERR_EXPIRED) and, in minor version 0, one of another instance of the server
+    /// (NFS4ERR_STALE_STATEID). `file` is the current filehandle's, if it matters. What `f` has to check is the type
+    /// and the seqid.
+    pub(super) fn on_state<R, E: From<Status>>(
         &self,
-        client: ClientId,
+        caller: Caller,
         stateid: &Stateid,
         file: Option<&FileKey>,
-        f: impl FnOnce(&Arc<FileState>, &mut FileInner, StateKey) -> Result<R, Status>,
-    ) -> Result<R, Status> {
-        // Special stateids have other epochs and numbers than any state: they are not found either.
-        let key = StateKey::from_other(stateid.other, self.epoch).ok_or(NFS4ERR_BAD_STATEID)?;
-        let found = match self.stateids.shard(&key).get(&key) {
-            Some(state) if state.client == client => state.file.clone(),
-            _ => return Err(NFS4ERR_BAD_STATEID),
-        };
+        f: impl FnOnce(&Arc<FileState>, &mut FileInner, StateKey) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let key = self.key(caller, stateid)?;
+        let found = self.find(caller, key)?.ok_or(NFS4ERR_EXPIRED)?;
         if file.is_some_and(|file| *file != found.key) {
-            return Err(NFS4ERR_BAD_STATEID);
+            return Err(NFS4ERR_BAD_STATEID.into());
         }
         // A file that was retired meanwhile has no such state any more.
-        self.enter(&found, |inner| f(&found, inner, key)).unwrap_or(Err(NFS4ERR_BAD_STATEID))
+        self.enter(&found, |inner| f(&found, inner, key)).unwrap_or(Err(NFS4ERR_BAD_STATEID.into()))
+    }
+
+    /// The number of the state that a stateid stands for.
+    pub(super) fn key(&self, caller: Caller, stateid: &Stateid) -> Result<StateKey, Status> {
+        if stateid.is_special() {
+            return Err(NFS4ERR_BAD_STATEID);
+        }
+        StateKey::from_other(stateid.other, self.epoch).ok_or_else(|| caller.stale_stateid())
+    }
+
+    /// The file of a caller's state; `None` if the state was revoked.
+    fn find(&self, caller: Caller, key: StateKey) -> Result<Option<Arc<FileState>>, Status> {
+        let shard = self.stateids.shard(&key);
+        let state = shard.get(&key).ok_or(NFS4ERR_BAD_STATEID)?;
+        let client = &state.client.client;
+        match caller.client {
+            Some(id) if id == client.id() => {}
+            None if client.protocol() == Protocol::V4_0 => {
+                // A client that lost its state is to learn it before it goes on.
+                if matches!(state.place, Place::File(_)) {
+                    client.renew(caller.now);
+                }
+            }
+            _ => return Err(NFS4ERR_BAD_STATEID),
+        }
+        Ok(state.file())
     }
 
     /// Runs `f` under a file's lock; `None` if the file is out of the table. If `f` leaves nothing behind, the file

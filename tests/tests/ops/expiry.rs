@@ -1,28 +1,34 @@
-//! What becomes of opens and locks when their client falls silent, starts anew, or goes on.
+//! What becomes of opens and locks when their client falls silent, comes back, starts anew, or goes on: a client whose lease
+//! ran out keeps what is in nobody's way.
 //!
 //! Origin: the statements of the RFC, one by one. Time is the test clock's: nobody waits.
-//! RFC: 8881 sections 8.3, 8.4.1, 8.4.3, 18.35.4 (case 5) and 18.46.3.
+//! RFC: 8881 sections 8.3, 8.4.1, 8.4.3, 18.35.4 (case 5), 18.38.3, 18.46.3 and 18.48.3.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
 use dittofs_framework::attr::{Bitmap, FATTR4_SIZE};
+use dittofs_framework::compound::Limits;
 use dittofs_framework::fs::FileSystem;
 use dittofs_framework::proto::{
-    NFS4_OK, NFS4ERR_BAD_STATEID, NFS4ERR_BADSESSION, NFS4ERR_DENIED, NFS4ERR_SHARE_DENIED, NFS4ERR_STALE,
-    Status,
+    Minor, NFS4_OK, NFS4ERR_BAD_STATEID, NFS4ERR_BADSESSION, NFS4ERR_DELAY, NFS4ERR_DENIED, NFS4ERR_EXPIRED,
+    NFS4ERR_SHARE_DENIED, NFS4ERR_STALE, SequenceStatus, Stateid, Status,
 };
 use dittofs_framework::state::ShareDeny;
+use dittofs_framework::testing::Compound;
 use dittofs_ops::destroy_session::{DestroySession, DestroySession4Args};
+use dittofs_ops::exchange_id::ExchangeId;
+use dittofs_ops::free_stateid::{FreeStateid, FreeStateid4Args};
 use dittofs_ops::getattr::{GetAttr, Getattr4Args};
 use dittofs_ops::lock::Lock;
-use dittofs_ops::lock::NfsLockType4::WriteLt;
+use dittofs_ops::lock::NfsLockType4::{ReadLt, WriteLt};
+use dittofs_ops::locku::Locku;
 use dittofs_ops::open::OpenFlag4;
 use dittofs_ops::test_stateid::{TestStateid, TestStateid4Args};
 use dittofs_tests::{
-    BOTH, Client, OpenFile, READ, Session, SessionOptions, TO_EOF, TestServerOptions, WRITE, lock_under,
-    open_args,
+    BOTH, Client, OpenFile, READ, Session, SessionOptions, TO_EOF, TestServerOptions, WRITE,
+    exchange_id_args, lock_under, open_args, unlock,
 };
 use rstest::rstest;
 
@@ -61,7 +67,17 @@ impl World {
                 session.sequence().await;
             }
         }
-        self.server.service.reap();
+        self.server.service.reap().await;
+    }
+
+    /// What SEQUENCE says of the world's client.
+    async fn told(&mut self) -> SequenceStatus {
+        self.session.sequence().await.status_flags
+    }
+
+    async fn test(&mut self, stateids: &[Stateid]) -> Vec<Status> {
+        let args = TestStateid4Args { ts_stateids: stateids.to_vec() };
+        self.run::<TestStateid>(&args).await.unwrap().tsr_status_codes
     }
 
     /// What the world's own session is answered with.
@@ -70,18 +86,83 @@ impl World {
     }
 }
 
+/// What is lost is told by SEQUENCE until it is freed, and by whatever it is used for.
 #[tokio::test]
-async fn the_locks_of_a_silent_client_go() {
+async fn the_locks_of_a_silent_client_give_way() {
     let (mut world, mut other, theirs) = locked().await;
+    let lock = world.session.lock(&world.file.clone(), "locker", WriteLt, (0, TO_EOF)).await;
     assert_eq!(try_lock(&mut other, &theirs).await, NFS4ERR_DENIED);
     world.pass_the_lease(&mut [&mut other]).await;
     assert_eq!(try_lock(&mut other, &theirs).await, NFS4_OK);
+    assert_eq!(world.told().await, SequenceStatus::EXPIRED_SOME_STATE_REVOKED);
+    let open = world.file.stateid;
+    let tested = world.test(&[open, lock, lock]).await;
+    assert_eq!(tested, [NFS4_OK, NFS4ERR_EXPIRED, NFS4ERR_EXPIRED]);
+    let fh = world.file.fh.clone();
+    let unlocked = world.session.run_on::<Locku>(&fh, &unlock(lock, (0, TO_EOF))).await;
+    assert_eq!(unlocked.err(), Some(NFS4ERR_EXPIRED));
+    for freed in [NFS4_OK, NFS4ERR_BAD_STATEID] {
+        let args = FreeStateid4Args { fsa_stateid: lock };
+        assert_eq!(world.run::<FreeStateid>(&args).await.err().unwrap_or(NFS4_OK), freed);
+    }
+    assert_eq!(world.told().await, SequenceStatus::empty());
+    world.stop().await;
+}
+
+/// A client that comes back before anybody asked for what it has finds it as it left it.
+#[tokio::test]
+async fn a_silent_client_keeps_what_is_in_nobodys_way() {
+    let (mut world, mut other, theirs) = locked().await;
+    world.pass_the_lease(&mut [&mut other]).await;
+    assert_eq!(world.told().await, SequenceStatus::empty());
+    assert_eq!(try_lock(&mut other, &theirs).await, NFS4ERR_DENIED);
+    assert_eq!(world.content().await, CONTENT);
+    world.stop().await;
+}
+
+/// A silent client that holds nothing goes with its sessions.
+#[tokio::test]
+async fn a_silent_client_without_state_goes() {
+    let mut world = World::new().await;
+    world.close().await;
+    let mut other = world.client("other client").await;
+    world.pass_the_lease(&mut [&mut other]).await;
     assert_eq!(world.sequence_status().await, NFS4ERR_BADSESSION);
     world.stop().await;
 }
 
+/// When a limit is met, the client goes that has been silent for longest.
+#[rstest]
+#[case::locks_in_all(|limits: &mut Limits| limits.state.locks_total = 1)]
+#[case::clients(|limits: &mut Limits| limits.sessions.clients = 2)]
 #[tokio::test]
-async fn the_share_reservations_of_a_silent_client_go() {
+async fn a_silent_client_gives_way_to_a_limit(#[case] limit: fn(&mut Limits)) {
+    let mut limits = Limits::default();
+    limit(&mut limits);
+    let options = TestServerOptions { limits, ..TestServerOptions::default() };
+    let mut world = World::with(options, SessionOptions::default()).await;
+    world.session.lock(&world.file.clone(), "locker", ReadLt, (0, 1)).await;
+    let mut other = world.client("other client").await;
+    let theirs = other.open("other file").await;
+    let lock = lock_under(theirs.stateid, "locker", ReadLt, (0, 1));
+    let full = other.run_on::<Lock>(&theirs.fh, &lock).await.err();
+    let third = exchange_id_args("third client", [1; 8]);
+    let third = Compound::new(Minor::V2).op::<ExchangeId>(&third);
+    let refused = other.client.run(&third).await.status;
+    assert!(full == Some(NFS4ERR_DELAY) || refused == NFS4ERR_DELAY);
+    world.pass_the_lease(&mut [&mut other]).await;
+    if full.is_some() {
+        assert!(other.run_on::<Lock>(&theirs.fh, &lock).await.is_ok());
+    } else {
+        other.client.run(&third).await.ok();
+    }
+    assert_eq!(world.sequence_status().await, NFS4ERR_BADSESSION);
+    other.sequence().await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn the_share_reservations_of_a_silent_client_give_way() {
     let mut world = World::new().await;
     world.close().await;
     world.session.open_as("file", READ, DENY_WRITE, "owner").await;
@@ -89,11 +170,12 @@ async fn the_share_reservations_of_a_silent_client_go() {
     assert_eq!(try_open(&mut other, WRITE).await, NFS4ERR_SHARE_DENIED);
     world.pass_the_lease(&mut [&mut other]).await;
     assert_eq!(try_open(&mut other, WRITE).await, NFS4_OK);
+    assert_eq!(world.told().await, SequenceStatus::EXPIRED_ALL_STATE_REVOKED);
     world.stop().await;
 }
 
 #[tokio::test]
-async fn the_unlinked_files_of_a_silent_client_go() {
+async fn an_unlinked_file_of_a_silent_client_goes_with_its_open() {
     let mut world = World::new().await;
     let fh = world.file.fh.clone();
     world.remove("file").await;
@@ -101,6 +183,9 @@ async fn the_unlinked_files_of_a_silent_client_go() {
     let size = Getattr4Args { attr_request: Bitmap::of(&[FATTR4_SIZE]) };
     assert!(other.run_on::<GetAttr>(&fh, &size).await.is_ok());
     world.pass_the_lease(&mut [&mut other]).await;
+    assert!(other.run_on::<GetAttr>(&fh, &size).await.is_ok());
+    let restarted = SessionOptions { verifier: [9; 8], ..SessionOptions::default() };
+    drop(Client::connect(&world.server).await.session_with("client", restarted).await);
     assert_eq!(other.run_on::<GetAttr>(&fh, &size).await.err(), Some(NFS4ERR_STALE));
     world.stop().await;
 }
@@ -121,26 +206,10 @@ async fn a_client_that_says_something_keeps_all() {
 async fn a_client_has_its_lease() {
     let (world, mut other, theirs) = locked().await;
     world.server.clock.advance(MOST_OF_THE_LEASE);
-    world.server.service.reap();
+    world.server.service.reap().await;
     assert_eq!(try_lock(&mut other, &theirs).await, NFS4ERR_DENIED);
     let mut world = world;
     assert_eq!(world.sequence_status().await, NFS4_OK);
-    world.stop().await;
-}
-
-/// A client that comes back after its lease has nothing, and its stateids mean nothing.
-#[tokio::test]
-async fn a_client_comes_back_to_nothing() {
-    let mut world = World::new().await;
-    let old = world.file.clone();
-    let mut other = world.client("other client").await;
-    world.pass_the_lease(&mut [&mut other]).await;
-    let mut again = world.client("client").await;
-    assert_ne!(again.clientid, world.session.clientid);
-    let args = TestStateid4Args { ts_stateids: vec![old.stateid] };
-    let tested = again.run_on::<TestStateid>(&old.fh, &args).await.unwrap();
-    assert_eq!(tested.tsr_status_codes, [NFS4ERR_BAD_STATEID]);
-    assert_eq!(again.open("file").await.stateid.seqid, 1);
     world.stop().await;
 }
 

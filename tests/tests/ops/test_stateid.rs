@@ -2,15 +2,16 @@
 //! RFC: 8881 sections 18.48, 8.2.3 and 8.2.4.
 //!
 //! Not reached: DELAY, DEADSESSION and SERVERFAULT. The limits of sessions but for REP_TOO_BIG are in the tests of `wire`. Of the statuses of
-//! a stateid EXPIRED, ADMIN_REVOKED and DELEG_REVOKED: there is no revoked state.
+//! a stateid ADMIN_REVOKED and DELEG_REVOKED: nobody revokes but for conflicts with expired leases (`expiry.rs`).
 
+use dittofs_framework::compound::Limits;
 use dittofs_framework::proto::{
-    ChannelAttrs4, Minor, NFS4_OK, NFS4ERR_BAD_STATEID, NFS4ERR_OLD_STATEID, NFS4ERR_REP_TOO_BIG, Stateid,
-    Status,
+    ChannelAttrs4, Minor, NFS4_OK, NFS4ERR_BAD_STATEID, NFS4ERR_OLD_STATEID, NFS4ERR_REP_TOO_BIG,
+    NFS4ERR_REQ_TOO_BIG, Stateid, Status,
 };
 use dittofs_ops::lock::NfsLockType4::WriteLt;
 use dittofs_ops::test_stateid::{TestStateid, TestStateid4Args};
-use dittofs_tests::{Client, Session, SessionOptions, walk};
+use dittofs_tests::{Client, Session, SessionOptions, TestServerOptions, walk};
 use rstest::rstest;
 
 use crate::common::{Bogus, World};
@@ -125,5 +126,20 @@ async fn another_session_and_user_of_the_client_tests() {
     assert_eq!(test(&mut second, &[world.file.stateid]).await, [NFS4_OK]);
     world.session.act_as(1000, 1000, &[]);
     assert_eq!(test(&mut world.session, &[world.file.stateid]).await, [NFS4_OK]);
+    world.stop().await;
+}
+
+/// The RFC has no limit; 65,000 stateids fit into a request of the longest kind.
+#[rstest]
+#[case::most(2, None)]
+#[case::one_more(3, Some(NFS4ERR_REQ_TOO_BIG))]
+#[tokio::test]
+async fn a_test_has_a_limit(#[case] count: usize, #[case] expected: Option<Status>) {
+    let mut limits = Limits::default();
+    limits.state.stateids_per_test = 2;
+    let options = TestServerOptions { limits, ..TestServerOptions::default() };
+    let mut world = World::with(options, SessionOptions::default()).await;
+    let stateids = vec![world.file.stateid; count];
+    assert_eq!(world.run::<TestStateid>(&args(&stateids)).await.err(), expected);
     world.stop().await;
 }

@@ -141,15 +141,15 @@ fn a_retry_of_reclaim_complete_is_not_a_second_one() {
     world.again(&session, &compound).ok();
 }
 
-#[test]
-fn a_client_is_reaped_after_its_lease() {
+#[tokio::test]
+async fn a_client_is_reaped_after_its_lease() {
     let mut world = World::new();
     let mut session = world.session("client");
     world.clock.advance(LEASE);
-    world.service.reap();
+    world.service.reap().await;
     world.run(&mut session, &Compound::new(Minor::V1)).ok();
     world.clock.advance(LEASE + std::time::Duration::from_secs(1));
-    world.service.reap();
+    world.service.reap().await;
     assert_eq!(world.run(&mut session, &Compound::new(Minor::V1)).status, NFS4ERR_BADSESSION);
     assert_eq!(world.call(&destroy_clientid(session.clientid)).status, NFS4ERR_STALE_CLIENTID);
 }

@@ -212,7 +212,7 @@ async fn a_client_that_was_forgotten_is_stale(#[case] leases: u32, #[case] is_co
         args.sequence += 1;
     }
     server.clock.advance(leases * LEASE + SECOND);
-    server.service.reap();
+    server.service.reap().await;
     assert_eq!(statuses(&client.run(&create(Minor::V1, &args)).await), [NFS4ERR_STALE_CLIENTID]);
     server.stop().await;
 }

@@ -269,7 +269,7 @@ async fn records_over_the_limit_wait() {
     assert_eq!(statuses(&client.run(&two).await), [NFS4ERR_DELAY]);
     client.exchange_id(Minor::V1, "one", NEW).await;
     server.clock.advance(2 * LEASE + SECOND);
-    server.service.reap();
+    server.service.reap().await;
     client.run(&two).await.ok();
     server.stop().await;
 }

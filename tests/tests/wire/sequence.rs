@@ -90,7 +90,7 @@ async fn a_session_that_has_ended_is_bad(#[case] is_destroyed: bool) {
         session.client.run(&destroy_session(Minor::V1, session.sessionid)).await.ok();
     } else {
         server.clock.advance(LEASE + SECOND);
-        server.service.reap();
+        server.service.reap().await;
     }
     let reply = session.run(roots(Minor::V1, 1)).await;
     assert_eq!(statuses(&reply), [NFS4ERR_BADSESSION]);

@@ -418,12 +418,13 @@ async fn what_renews_the_lease(
     }
     other.sequence().await;
     server.clock.advance(2 * SECOND);
-    server.service.reap();
+    server.service.reap().await;
     let args = open_args("file", BOTH, 0, "opener", unchecked());
     let open = walk(other.compound(), &["export"]).op::<Open>(&args);
     let opened = other.run(open).await.status;
-    let alive = session.run(session.compound()).await.status;
-    let expected = if renews { (NFS4ERR_SHARE_DENIED, NFS4_OK) } else { (NFS4_OK, NFS4ERR_BADSESSION) };
-    assert_eq!((opened, alive), expected);
+    let told = session.sequence().await.status_flags;
+    let lost = SequenceStatus::EXPIRED_ALL_STATE_REVOKED;
+    let expected = if renews { (NFS4ERR_SHARE_DENIED, SequenceStatus::empty()) } else { (NFS4_OK, lost) };
+    assert_eq!((opened, told), expected);
     server.stop().await;
 }

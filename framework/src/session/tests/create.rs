@@ -4,6 +4,7 @@
 use rstest::rstest;
 
 use super::world::*;
+use crate::client::GoneReason;
 use crate::proto::*;
 use crate::session::*;
 use crate::xdr::{Opaque, encode_to_bytes};
@@ -25,9 +26,9 @@ fn a_retry_gets_the_same_bytes_and_no_session() {
     let id = world.unconfirmed("client", 1);
     let (first, _) = world.create(&create_args(id, 1, 4), 1).unwrap();
     // RFC 8881 section 18.36.4: what tells a retry is csa_sequence alone.
-    let (again, effects) = world.create(&create_args(id, 1, 2), 2).unwrap();
+    let (again, gone) = world.create(&create_args(id, 1, 2), 2).unwrap();
     assert_eq!(encode_to_bytes(&first), encode_to_bytes(&again));
-    assert_eq!(effects, Effects::default());
+    assert_eq!(gone, []);
     assert_eq!(world.confirmed.borrow()[..], [id], "it is confirmed once");
     let (second, _) = world.create(&create_args(id, 2, 4), 1).unwrap();
     assert_ne!(first.sessionid, second.sessionid);
@@ -206,9 +207,8 @@ fn confirming_a_new_incarnation_ends_the_old_one() {
     let old = world.confirmed.borrow()[0];
     let new_id = world.unconfirmed("client", 2);
     finish(new(world.sequence(old_session.sessionid, 0, 1)), NFS4_OK, b"");
-    let (_, effects) = world.create(&create_args(new_id, 1, 4), 1).unwrap();
-    let gone = ClientGone { clientid: old, reason: GoneReason::Restarted };
-    assert_eq!(effects.clients_gone[..], [gone]);
+    let (_, gone) = world.create(&create_args(new_id, 1, 4), 1).unwrap();
+    assert_eq!(gone, [(old, GoneReason::Restarted)]);
     assert_eq!(refused(world.sequence(old_session.sessionid, 0, 2)), NFS4ERR_BADSESSION);
     assert_eq!(world.create(&create_args(old, 2, 4), 1).unwrap_err(), NFS4ERR_STALE_CLIENTID);
     assert_eq!(world.confirmed.borrow()[..], [old, new_id]);
@@ -233,7 +233,7 @@ fn a_running_request_of_the_old_incarnation_delays_the_new_one() {
     let running = new(world.sequence(old_session.sessionid, 0, 1));
     assert_eq!(world.create(&create_args(new_id, 1, 4), 1).unwrap_err(), NFS4ERR_DELAY);
     finish(running, NFS4_OK, b"");
-    assert_eq!(world.create(&create_args(new_id, 1, 4), 1).unwrap().1.clients_gone.len(), 1);
+    assert_eq!(world.create(&create_args(new_id, 1, 4), 1).unwrap().1.len(), 1);
 }
 
 #[test]
@@ -244,6 +244,6 @@ fn the_request_that_confirms_may_run_in_the_old_session() {
     let own = new(world.sequence(old_session.sessionid, 0, 1));
     let session = own.slot.session().clone();
     let within = Within::Session(&session);
-    assert_eq!(world.create_within(&create_args(new_id, 1, 4), 1, within).unwrap().1.clients_gone.len(), 1);
+    assert_eq!(world.create_within(&create_args(new_id, 1, 4), 1, within).unwrap().1.len(), 1);
     finish(own, NFS4_OK, b"");
 }

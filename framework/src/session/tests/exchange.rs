@@ -1,10 +1,13 @@
 //! Origin: the numbered cases of the RFC, each combination of record, update flag, verifier and principal.
 //! RFC: 8881 sections 18.35.3 and 18.35.4, 7862 section 14.1.
 
+use std::sync::Arc;
+
 use rstest::rstest;
 
 use super::world::*;
 use crate::attr::Bitmap;
+use crate::client::{ClientIds, GoneReason};
 use crate::clock::Timestamp;
 use crate::proto::*;
 use crate::session::*;
@@ -66,13 +69,12 @@ fn prepare(world: &World, known: Known) -> Option<ClientId> {
 }
 
 fn outcome(world: &World, old: Option<ClientId>, args: &ExchangeId4Args, uid: u32) -> Outcome {
-    let (reply, effects) = match world.exchange(args, uid) {
+    let (reply, gone) = match world.exchange(args, uid) {
         Ok(answer) => answer,
         Err(status) => return Outcome::Fails(status),
     };
     assert!(reply.flags.contains(ExchangeIdFlags::USE_NON_PNFS));
     assert!(!reply.flags.contains(ExchangeIdFlags::UPD_CONFIRMED_REC_A));
-    let gone: Vec<_> = effects.clients_gone.iter().map(|gone| (gone.clientid, gone.reason)).collect();
     if reply.flags.contains(ExchangeIdFlags::CONFIRMED_R) {
         assert_eq!((Some(reply.clientid), gone.len()), (old, 0));
         return Outcome::Confirmed;
@@ -155,7 +157,7 @@ fn a_collision_with_a_running_request_is_refused_even_after_the_lease() {
     let args = exchange_args("client", NEW_VERIFIER, ExchangeIdFlags::empty());
     assert_eq!(world.exchange(&args, NEW_USER).unwrap_err(), NFS4ERR_CLID_INUSE);
     finish(running, NFS4_OK, b"");
-    assert_eq!(world.exchange(&args, NEW_USER).unwrap().1.clients_gone.len(), 1);
+    assert_eq!(world.exchange(&args, NEW_USER).unwrap().1.len(), 1);
 }
 
 #[rstest]
@@ -203,7 +205,13 @@ fn protection_needs_rpcsec_gss(#[case] state_protect: StateProtect4A) {
 fn the_server_is_who_it_was_configured_to_be() {
     let reply = |epoch| {
         let identity = ServerIdentity::new(b"name", epoch);
-        let core = SessionCore::new(identity, SessionLimits::default(), LEASE, [1; 16]);
+        let core = SessionCore::new(
+            identity,
+            SessionLimits::default(),
+            LEASE,
+            Arc::new(ClientIds::new(epoch)),
+            [1; 16],
+        );
         let args = exchange_args("client", 1, ExchangeIdFlags::empty());
         core.exchange_id(Timestamp::default(), &args, user(1), Minor::V1, Within::Nothing, &|_| false)
             .unwrap()
@@ -224,6 +232,6 @@ fn there_are_no_more_records_than_the_limit() {
     assert_eq!(world.exchange(&third, 1).unwrap_err(), NFS4ERR_DELAY);
     world.unconfirmed("one", 2);
     world.clock.advance(LEASE * 2 + std::time::Duration::from_secs(1));
-    assert_eq!(world.core.expire_clients(world.now()).clients_gone.len(), 1);
+    assert_eq!(world.reap().len(), 1);
     assert!(world.exchange(&third, 1).is_ok());
 }

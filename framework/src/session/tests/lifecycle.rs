@@ -6,16 +6,17 @@ use std::time::Duration;
 use rstest::rstest;
 
 use super::world::*;
+use crate::client::GoneReason;
 use crate::proto::*;
 use crate::session::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn destroy(world: &World, clientid: ClientId, within: Within<'_>) -> Result<Effects, Status> {
+fn destroy(world: &World, clientid: ClientId, within: Within<'_>) -> Result<Gone, Status> {
     let has_state = |client| world.has_state(client);
     let result = world.core.destroy_clientid(world.now(), clientid, within, &has_state);
     world.core.check_invariants();
-    result
+    result.map(gone)
 }
 
 fn end(world: &World, session: SessionId) -> Result<(), Status> {
@@ -118,10 +119,10 @@ fn destroy_clientid(#[case] has: Has, #[case] later: Duration, #[case] expected:
         world.holders.borrow_mut().insert(id);
     }
     world.clock.advance(later);
-    let gone = destroy(&world, id, Within::Nothing);
-    assert_eq!(gone.as_ref().map(drop).map_err(|status| *status), expected);
-    if let Ok(effects) = gone {
-        assert_eq!(effects.clients_gone[..], [ClientGone { clientid: id, reason: GoneReason::Destroyed }]);
+    let result = destroy(&world, id, Within::Nothing);
+    assert_eq!(result.as_ref().map(drop).map_err(|status| *status), expected);
+    if let Ok(gone) = result {
+        assert_eq!(gone, [(id, GoneReason::Destroyed)]);
         assert_eq!(destroy(&world, id, Within::Nothing).unwrap_err(), NFS4ERR_STALE_CLIENTID);
         assert_eq!(refused(world.sequence(session, 0, 1)), NFS4ERR_BADSESSION);
     }
@@ -131,7 +132,7 @@ fn destroy_clientid(#[case] has: Has, #[case] later: Duration, #[case] expected:
 fn destroy_clientid_of_an_unconfirmed_record_has_no_effect_on_state() {
     let world = World::new();
     let id = world.unconfirmed("client", 1);
-    assert_eq!(destroy(&world, id, Within::Nothing), Ok(Effects::default()));
+    assert_eq!(destroy(&world, id, Within::Nothing), Ok(Vec::new()));
     assert_eq!(world.create(&create_args(id, 1, 4), 1).unwrap_err(), NFS4ERR_STALE_CLIENTID);
 }
 
@@ -167,24 +168,20 @@ fn a_client_expires_a_lease_after_its_last_request() {
     let world = World::new();
     let session = world.session("client", 4).sessionid;
     let id = world.confirmed.borrow()[0];
-    let expire = || {
-        let effects = world.core.expire_clients(world.now());
-        world.core.check_invariants();
-        effects
-    };
+    let expire = || world.reap();
     world.clock.advance(LEASE);
     let first = sequence_args(session, 0, 1);
     finish(new(world.admit(&first, &Ask::default())), NFS4_OK, b"");
     world.clock.advance(LEASE);
     replayed(world.admit(&first, &Ask::default()));
     world.clock.advance(LEASE);
-    assert_eq!(expire(), Effects::default());
+    assert_eq!(expire(), []);
     // RFC 8881 section 18.46.3: a SEQUENCE that fails does not renew.
     assert_eq!(refused(world.sequence(session, 0, 7)), NFS4ERR_SEQ_MISORDERED);
     world.clock.advance(SECOND);
-    assert_eq!(expire().clients_gone[..], [ClientGone { clientid: id, reason: GoneReason::Expired }]);
+    assert_eq!(expire(), [(id, GoneReason::Expired)]);
     assert_eq!(refused(world.sequence(session, 0, 2)), NFS4ERR_BADSESSION);
-    assert_eq!(expire(), Effects::default());
+    assert_eq!(expire(), []);
 }
 
 #[test]
@@ -193,11 +190,11 @@ fn a_client_with_a_running_request_does_not_expire() {
     let session = world.session("client", 4).sessionid;
     let running = new(world.sequence(session, 0, 1));
     world.clock.advance(LEASE * 2);
-    assert_eq!(world.core.expire_clients(world.now()), Effects::default());
+    assert_eq!(world.reap(), []);
     finish(running, NFS4_OK, b"");
-    assert_eq!(world.core.expire_clients(world.now()), Effects::default(), "its lease was renewed");
+    assert_eq!(world.reap(), [], "its lease was renewed");
     world.clock.advance(LEASE + SECOND);
-    assert_eq!(world.core.expire_clients(world.now()).clients_gone.len(), 1);
+    assert_eq!(world.reap().len(), 1);
 }
 
 #[test]
@@ -205,7 +202,7 @@ fn an_unconfirmed_record_expires_without_effect() {
     let world = World::new();
     let id = world.unconfirmed("client", 1);
     world.clock.advance(LEASE * 2 + SECOND);
-    assert_eq!(world.core.expire_clients(world.now()), Effects::default());
+    assert_eq!(world.reap(), []);
     assert_eq!(world.create(&create_args(id, 1, 4), 1).unwrap_err(), NFS4ERR_STALE_CLIENTID);
 }
 

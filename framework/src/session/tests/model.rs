@@ -118,7 +118,7 @@ fn take(world: &World, session: SessionId, slots: &mut BTreeMap<u32, Slot>, step
         }
         Step::Wait { ms } => {
             world.clock.advance(Duration::from_millis(ms));
-            assert_eq!(world.core.expire_clients(world.now()), Effects::default());
+            assert_eq!(world.reap(), []);
         }
     }
     world.core.check_invariants();

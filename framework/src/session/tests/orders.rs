@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
 use super::world::{LEASE, PUTROOTFH, create_args, exchange_args, sequence_args, user};
+use crate::client::ClientIds;
 use crate::clock::Timestamp;
 use crate::proto::*;
 use crate::session::*;
@@ -37,7 +38,13 @@ impl Server {
             slot_window: WINDOW,
             ..SessionLimits::default()
         };
-        let core = SessionCore::new(ServerIdentity::new(b"server", 7), limits, LEASE, [3; 16]);
+        let core = SessionCore::new(
+            ServerIdentity::new(b"server", 7),
+            limits,
+            LEASE,
+            Arc::new(ClientIds::new(7)),
+            [3; 16],
+        );
         let connections: [ConnectionSessions; 2] = Default::default();
         let args = exchange_args("client", 1, ExchangeIdFlags::empty());
         let (known, _) =
@@ -217,8 +224,8 @@ fn a_request_destroys_its_own_session_but_not_under_another() {
 fn no_request_runs_once_its_client_has_expired() {
     let long_after = START + LEASE * 3;
     race_with_the_end(move |server| {
-        let effects = server.core.expire_clients(long_after);
-        effects.clients_gone.iter().any(|gone| gone.clientid == server.clientid)
+        let departures = server.core.reap(long_after, &|_| false);
+        departures.clients.iter().any(|gone| gone.client.id() == server.clientid)
     });
 }
 
@@ -232,7 +239,7 @@ fn no_request_runs_once_a_new_incarnation_took_over() {
         let args = create_args(known.clientid, known.sequenceid, 1);
         let on = &server.connections[0];
         match server.core.create_session(START, &args, user(1), on, within, &|_| {}) {
-            Ok((_, effects)) => effects.clients_gone.iter().any(|gone| gone.clientid == server.clientid),
+            Ok((_, departures)) => departures.clients.iter().any(|gone| gone.client.id() == server.clientid),
             Err(status) => {
                 assert_eq!(status, NFS4ERR_DELAY);
                 false

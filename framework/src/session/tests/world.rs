@@ -2,8 +2,10 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::client::{Client, ClientIds, Departures, GoneReason, UserId};
 use crate::clock::{Clock, TestClock, Timestamp};
 use crate::proto::*;
 use crate::rpc::AuthFlavor;
@@ -11,6 +13,13 @@ use crate::session::*;
 use crate::xdr::{Opaque, XdrEncode, XdrWriter};
 
 pub(super) const LEASE: Duration = Duration::from_secs(90);
+
+/// Clients that are gone, and why.
+pub(super) type Gone = Vec<(ClientId, GoneReason)>;
+
+pub(super) fn gone(departures: Departures) -> Gone {
+    departures.clients.into_iter().map(|gone| (gone.client.id(), gone.reason)).collect()
+}
 
 pub(super) fn user(uid: u32) -> UserId {
     UserId { flavor: AuthFlavor::Sys, uid }
@@ -75,7 +84,7 @@ impl World {
     pub(super) fn with_limits(limits: SessionLimits) -> Self {
         let identity = ServerIdentity::new(b"server", 7);
         Self {
-            core: SessionCore::new(identity, limits, LEASE, [3; 16]),
+            core: SessionCore::new(identity, limits, LEASE, Arc::new(ClientIds::new(7)), [3; 16]),
             clock: TestClock::default(),
             connection: ConnectionSessions::default(),
             holders: RefCell::default(),
@@ -95,19 +104,19 @@ impl World {
         &self,
         args: &ExchangeId4Args,
         uid: u32,
-    ) -> Result<(ExchangeId4ResOk, Effects), Status> {
+    ) -> Result<(ExchangeId4ResOk, Gone), Status> {
         let has_state = |client| self.has_state(client);
         let reply =
             self.core.exchange_id(self.now(), args, user(uid), Minor::V2, Within::Nothing, &has_state);
         self.core.check_invariants();
-        reply
+        reply.map(|(reply, departures)| (reply, gone(departures)))
     }
 
     pub(super) fn create(
         &self,
         args: &CreateSession4Args,
         uid: u32,
-    ) -> Result<(CreateSession4ResOk, Effects), Status> {
+    ) -> Result<(CreateSession4ResOk, Gone), Status> {
         self.create_within(args, uid, Within::Nothing)
     }
 
@@ -116,28 +125,35 @@ impl World {
         args: &CreateSession4Args,
         uid: u32,
         within: Within<'_>,
-    ) -> Result<(CreateSession4ResOk, Effects), Status> {
-        let on_confirmed = |client| self.confirmed.borrow_mut().push(client);
+    ) -> Result<(CreateSession4ResOk, Gone), Status> {
+        let on_confirmed = |client: &Arc<Client>| self.confirmed.borrow_mut().push(client.id());
         let reply =
             self.core.create_session(self.now(), args, user(uid), &self.connection, within, &on_confirmed);
         self.core.check_invariants();
-        reply
+        reply.map(|(reply, departures)| (reply, gone(departures)))
     }
 
     /// A new client of user 1, not confirmed.
     pub(super) fn unconfirmed(&self, name: &str, incarnation: u8) -> ClientId {
         let args = exchange_args(name, incarnation, ExchangeIdFlags::empty());
-        let (reply, effects) = self.exchange(&args, 1).unwrap();
-        assert_eq!(effects, Effects::default());
+        let (reply, gone) = self.exchange(&args, 1).unwrap();
+        assert_eq!(gone, []);
         reply.clientid
     }
 
     /// A client of user 1 with a session.
     pub(super) fn session(&self, name: &str, slots: u32) -> CreateSession4ResOk {
         let clientid = self.unconfirmed(name, 1);
-        let (reply, effects) = self.create(&create_args(clientid, 1, slots), 1).unwrap();
-        assert_eq!(effects, Effects::default());
+        let (reply, gone) = self.create(&create_args(clientid, 1, slots), 1).unwrap();
+        assert_eq!(gone, []);
         reply
+    }
+
+    /// What the reaper lets go.
+    pub(super) fn reap(&self) -> Gone {
+        let departures = self.core.reap(self.now(), &|client| self.has_state(client));
+        self.core.check_invariants();
+        gone(departures)
     }
 
     pub(super) fn admit(&self, args: &Sequence4Args, ask: &Ask<'_>) -> Admission {

@@ -8,7 +8,7 @@ use crate::proto::{NFS4ERR_BAD_STATEID, NFS4ERR_LOCKED, NFS4ERR_OPENMODE};
 
 impl World {
     fn io(&self, client: ClientId, stateid: &Stateid, io: Io) -> Result<Authority, Status> {
-        self.table.check_io(&request_of(client, USER), stateid, &file(1), io)
+        self.table.check_io(caller(client), USER, stateid, &file(1), io).map_err(reason)
     }
 }
 
@@ -25,7 +25,7 @@ fn an_open_allows(#[case] access: ShareAccess, #[case] io: Io, #[case] want: Res
     let open = world.open(&owner(ALICE, "me"), access, DENY_NONE).expect("an open");
     assert_eq!(world.io(ALICE, &open, io), want);
     assert_eq!(world.io(BOB, &open, io), Err(NFS4ERR_BAD_STATEID));
-    let elsewhere = world.table.check_io(&request_of(ALICE, USER), &open, &file(2), io);
+    let elsewhere = world.table.check_io(caller(ALICE), USER, &open, &file(2), io).map_err(reason);
     assert_eq!(elsewhere, Err(NFS4ERR_BAD_STATEID));
     let kind = if access == WRITE { LockKind::Write } else { LockKind::Read };
     let lock = world.lock_new(open, &owner(ALICE, "l"), range(0, 1), kind).expect("a lock");
@@ -36,7 +36,7 @@ fn an_open_allows(#[case] access: ShareAccess, #[case] io: Io, #[case] want: Res
 fn only_the_user_who_opened_needs_no_permission() {
     let world = World::new();
     let open = world.open_both(ALICE, "me");
-    let by_other = world.table.check_io(&request_of(ALICE, USER + 1), &open, &file(1), Io::Read);
+    let by_other = world.table.check_io(caller(ALICE), USER + 1, &open, &file(1), Io::Read).map_err(reason);
     assert_eq!(by_other, Ok(ByCredentials));
     let me = owner(ALICE, "me");
     world

@@ -145,7 +145,7 @@ impl Real {
             }
             Step::Free(who) => {
                 let Some(stateid) = *self.stateid(who) else { return };
-                let freed = self.world.table.free_stateid(CLIENTS[who.client], &stateid);
+                let freed = self.world.table.free_stateid(caller(CLIENTS[who.client]), &stateid);
                 assert_eq!(freed.is_ok(), !model.holds_through(who));
                 if freed.is_ok() {
                     *self.stateid(who) = None;
@@ -162,7 +162,7 @@ impl Real {
             None => Locker::New { open, owner: &name },
         };
         let range = cells(from, to);
-        let tested = self.world.table.test_lock(&name, &file(1), &range, kind);
+        let tested = self.world.test_lock(&name, &file(1), &range, kind);
         match self.world.lock(CLIENTS[who.client], &locker, range, kind) {
             Ok(stateid) => {
                 assert!(!model.conflicts(who, from, to, kind), "granted in spite of a conflict");
@@ -184,7 +184,7 @@ impl Real {
         let stranger = owner(ClientId(3), "stranger");
         for (index, held) in model.0.iter().enumerate() {
             let range = cells(index, index);
-            let test = |kind| self.world.table.test_lock(&stranger, &file(1), &range, kind).is_some();
+            let test = |kind| self.world.test_lock(&stranger, &file(1), &range, kind).is_some();
             assert_eq!(test(LockKind::Write), !held.is_empty(), "cell {index}");
             let is_exclusive = held.iter().any(|(_, kind)| *kind == LockKind::Write);
             assert_eq!(test(LockKind::Read), is_exclusive, "cell {index}");

@@ -55,11 +55,11 @@ fn a_conflict_names_the_lock_that_is_in_the_way() {
     let conflict = LockConflict { range: range(100, MAX), kind: LockKind::Write, owner: alice.clone() };
     let denied = world.lock_new(bobs, &bob, range(50, 51), LockKind::Read);
     assert_eq!(denied, Err(LockError::Denied(conflict.clone())));
-    let test = |who: &StateOwner, at: ByteRange| world.table.test_lock(who, &file(1), &at, LockKind::Read);
+    let test = |who: &StateOwner, at: ByteRange| world.test_lock(who, &file(1), &at, LockKind::Read);
     assert_eq!(test(&bob, range(MAX, MAX)), Some(conflict));
     assert_eq!(test(&bob, range(0, 100)), None);
     assert_eq!(test(&alice, range(0, MAX)), None);
-    assert_eq!(world.table.test_lock(&bob, &file(2), &range(0, MAX), LockKind::Write), None);
+    assert_eq!(world.test_lock(&bob, &file(2), &range(0, MAX), LockKind::Write), None);
 }
 
 // RFC: 8881 section 18.2.3.
@@ -71,7 +71,7 @@ fn close_lets_go_the_locks_under_the_open_and_no_others() {
     world.lock_new(first, &me, range(0, 10), LockKind::Write).expect("a lock");
     world.lock_new(second, &me, range(20, 10), LockKind::Write).expect("a lock");
     world.close(ALICE, &first).expect("closed");
-    let test = |at| world.table.test_lock(&owner(BOB, "b"), &file(1), &at, LockKind::Read);
+    let test = |at| world.test_lock(&owner(BOB, "b"), &file(1), &at, LockKind::Read);
     assert_eq!(test(range(0, 20)), None);
     assert!(test(range(0, 21)).is_some());
 }
@@ -105,7 +105,7 @@ fn lock_stateids_are_limited_per_client() {
     let second = world.lock_new(open, &owner(ALICE, "2"), range(0, 1), LockKind::Read);
     assert_eq!(second, Err(LockError::Status(NFS4ERR_DELAY)));
     let unlocked = world.unlock(ALICE, &lock, range(0, 1)).expect("unlocked");
-    world.table.free_stateid(ALICE, &unlocked).expect("freed");
+    world.table.free_stateid(caller(ALICE), &unlocked).expect("freed");
     world.lock_new(open, &owner(ALICE, "2"), range(0, 1), LockKind::Read).expect("there is room again");
 }
 
@@ -123,18 +123,18 @@ fn very_many_locks_on_one_file() {
     let (alices, bobs) = (world.open_both(ALICE, "a"), world.open_both(BOB, "b"));
     let (alice, bob) = (owner(ALICE, "l"), owner(BOB, "l"));
     let lock = |open, owner: &StateOwner, at, kind| {
-        world.table.lock(owner.clientid, &file(1), &Locker::New { open, owner }, &range(at, 1), kind)
+        world.table.lock(caller(owner.clientid), &file(1), &Locker::New { open, owner }, &range(at, 1), kind)
     };
     for at in (0..LOCKS).map(|n| n * 4) {
         let state = lock(alices, &alice, at, LockKind::Write).expect("free");
         assert!(lock(bobs, &bob, at, LockKind::Read).is_err());
         // Locks of one's own are passed over without visiting each.
-        let own = world.table.test_lock(&alice, &file(1), &range(0, MAX), LockKind::Write);
+        let own = world.test_lock(&alice, &file(1), &range(0, MAX), LockKind::Write);
         assert_eq!(own, None);
-        assert_eq!(world.table.test_stateid(ALICE, &state), crate::proto::NFS4_OK);
+        assert_eq!(world.table.test_stateid(caller(ALICE), &state), crate::proto::NFS4_OK);
     }
     assert!(lock(bobs, &bob, 1, LockKind::Read).is_err(), "the limit");
-    assert_eq!(world.table.test_lock(&bob, &file(1), &range(LOCKS * 4, MAX), LockKind::Write), None);
-    let first = world.table.test_lock(&bob, &file(1), &range(1, MAX), LockKind::Read).expect("many");
+    assert_eq!(world.test_lock(&bob, &file(1), &range(LOCKS * 4, MAX), LockKind::Write), None);
+    let first = world.test_lock(&bob, &file(1), &range(1, MAX), LockKind::Read).expect("many");
     assert_eq!(first.range, range(4, 1));
 }

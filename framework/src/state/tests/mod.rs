@@ -1,6 +1,7 @@
 //! The state core through its public interface. After every step the invariants of `docs/internals/state.md` are checked.
 
 mod concurrency;
+mod courtesy;
 mod io;
 mod lock_model;
 mod locks;
@@ -11,11 +12,15 @@ mod share_model;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use super::*;
+use crate::client::{Client, ClientName, Protocol, UserId};
+use crate::clock::Timestamp;
 use crate::export::ExportId;
-use crate::fs::{Credentials, NodeHandle, OpenHold, RequestContext, ShareAccess};
-use crate::proto::{ClientId, Minor, StateOwner, Stateid, Status};
+use crate::fs::{NodeHandle, OpenHold, ShareAccess};
+use crate::proto::{ClientId, NFS4ERR_DELAY, OpaqueId, StateOwner, Stateid, Status};
+use crate::rpc::AuthFlavor;
 
 const READ: ShareAccess = ShareAccess::READ;
 const WRITE: ShareAccess = ShareAccess::WRITE;
@@ -38,10 +43,32 @@ fn range(offset: u64, length: u64) -> ByteRange {
     ByteRange::new(offset, length).expect("a range")
 }
 
-/// Requests of a user of a client.
-fn request_of(client: ClientId, uid: u32) -> RequestContext {
-    let credentials = Credentials { uid, ..Credentials::root() };
-    RequestContext { credentials, client: Some(client), minor: Minor::V1 }
+const LEASE: Duration = Duration::from_secs(90);
+
+/// A client of a user, heard of at the beginning of time.
+fn client_of(protocol: Protocol, id: ClientId) -> Arc<Client> {
+    let user = UserId { flavor: AuthFlavor::Sys, uid: USER };
+    let name =
+        ClientName { protocol, owner: OpaqueId::from(&id.0.to_be_bytes()[..]), verifier: [0; 8], user };
+    Arc::new(Client::new(id, name, LEASE, Timestamp::default()))
+}
+
+fn session_client(id: ClientId) -> Arc<Client> {
+    client_of(Protocol::Sessions, id)
+}
+
+/// A client that asks at the beginning of time.
+fn caller(client: ClientId) -> Caller {
+    Caller { client: Some(client), now: Timestamp::default() }
+}
+
+/// Why, where nobody's lease has run out.
+fn reason<E: From<Status>>(refused: Refused<E>) -> E {
+    match refused {
+        Refused::Because(reason) => reason,
+        Refused::Full => NFS4ERR_DELAY.into(),
+        Refused::Revoked(_) => panic!("revoked at the beginning of time"),
+    }
 }
 
 /// A state table that is checked after every call, and holds that are counted.
@@ -71,7 +98,7 @@ impl World {
     fn with_limits(limits: StateLimits) -> Self {
         let table = Arc::new(StateTable::new(7, limits));
         for client in [ALICE, BOB] {
-            table.add_client(client);
+            table.add_client(&session_client(client));
         }
         Self { table, holds: Arc::default() }
     }
@@ -103,10 +130,10 @@ impl World {
     }
 
     fn try_open(&self, request: OpenRequest<'_>) -> Result<(Stateid, OpenUndo), Status> {
-        let opened = self.table.open(&request);
+        let opened = self.table.open(Timestamp::default(), &request);
         drop(request);
         self.check();
-        let granted = opened?;
+        let granted = opened.map_err(reason)?;
         granted.effects.run();
         Ok((granted.stateid, granted.undo))
     }
@@ -122,7 +149,7 @@ impl World {
     }
 
     fn close(&self, client: ClientId, stateid: &Stateid) -> Result<(), Status> {
-        let closed = self.table.close(client, stateid, &file(1));
+        let closed = self.table.close(caller(client), stateid, &file(1));
         self.check();
         closed.map(Effects::run)
     }
@@ -134,9 +161,25 @@ impl World {
         range: ByteRange,
         kind: LockKind,
     ) -> Result<Stateid, LockError> {
-        let outcome = self.table.lock(client, &file(1), locker, &range, kind);
+        let outcome = self.table.lock(caller(client), &file(1), locker, &range, kind);
         self.check();
-        outcome
+        outcome.map_err(reason)
+    }
+
+    /// LOCKT: the conflict.
+    fn test_lock(
+        &self,
+        owner: &StateOwner,
+        file: &FileKey,
+        range: &ByteRange,
+        kind: LockKind,
+    ) -> Option<LockConflict> {
+        let tested = self.table.test_lock(Timestamp::default(), owner, file, range, kind);
+        match tested {
+            Ok(()) => None,
+            Err(Refused::Because(conflict)) => Some(conflict),
+            Err(other) => panic!("{other:?}"),
+        }
     }
 
     /// Locks in the name of a lock-owner, under an open of the same client.
@@ -151,7 +194,7 @@ impl World {
     }
 
     fn unlock(&self, client: ClientId, stateid: &Stateid, range: ByteRange) -> Result<Stateid, Status> {
-        let unlocked = self.table.unlock(client, stateid, &file(1), &range);
+        let unlocked = self.table.unlock(caller(client), stateid, &file(1), &range);
         self.check();
         unlocked
     }

@@ -80,7 +80,7 @@ fn a_downgrade_opens_the_way_for_others() {
     let both = world.open(&me, BOTH, ShareDeny::WRITE).expect("nobody writes yet");
     assert_eq!(world.open(&owner(BOB, "writer"), WRITE, DENY_NONE), Err(NFS4ERR_SHARE_DENIED));
     let downgrade = |stateid, access| {
-        let result = world.table.open_downgrade(ALICE, stateid, &file(1), access, DENY_NONE);
+        let result = world.table.open_downgrade(caller(ALICE), stateid, &file(1), access, DENY_NONE);
         world.check();
         result
     };
@@ -111,7 +111,7 @@ fn undoing_a_new_open_leaves_nothing() {
     world.table.undo_open(&undo).run();
     world.check();
     assert_eq!((world.holds(), world.table.has_state(ALICE)), (0, false));
-    assert_eq!(world.table.test_stateid(ALICE, &stateid), NFS4ERR_BAD_STATEID);
+    assert_eq!(world.table.test_stateid(caller(ALICE), &stateid), NFS4ERR_BAD_STATEID);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn undoing_an_upgrade_brings_back_the_stateid_that_the_client_has() {
     let (_, undo) = world.try_open(world.request(&me, WRITE, DENY_NONE)).expect("an upgrade");
     world.table.undo_open(&undo).run();
     world.check();
-    assert_eq!(world.table.test_stateid(ALICE, &before), NFS4_OK);
+    assert_eq!(world.table.test_stateid(caller(ALICE), &before), NFS4_OK);
     world.open(&owner(BOB, "denier"), READ, ShareDeny::WRITE).expect("writing was given up");
 }
 
@@ -134,7 +134,7 @@ fn an_open_that_came_upon_an_undone_one_stays() {
     let later = world.open(&me, READ, DENY_NONE).expect("an upgrade");
     world.table.undo_open(&undo).run();
     world.check();
-    assert_eq!(world.table.test_stateid(ALICE, &later), NFS4_OK);
+    assert_eq!(world.table.test_stateid(caller(ALICE), &later), NFS4_OK);
 }
 
 // RFC: 8881 sections 8.2.3, 8.2.4 and 18.48.3.
@@ -152,8 +152,8 @@ fn test_stateid(#[case] sent: fn(Stateid) -> Stateid, #[case] want: Status) {
     let world = World::new();
     world.open_both(ALICE, "me");
     let stateid = world.open_both(ALICE, "me");
-    assert_eq!(world.table.test_stateid(ALICE, &sent(stateid)), want);
-    assert_eq!(world.table.test_stateid(BOB, &sent(stateid)), NFS4ERR_BAD_STATEID);
+    assert_eq!(world.table.test_stateid(caller(ALICE), &sent(stateid)), want);
+    assert_eq!(world.table.test_stateid(caller(BOB), &sent(stateid)), NFS4ERR_BAD_STATEID);
 }
 
 // RFC: 8881 section 18.38.3.
@@ -162,7 +162,7 @@ fn free_stateid_takes_lock_stateids_without_locks() {
     let world = World::new();
     let open = world.open_both(ALICE, "me");
     let free = |stateid: &Stateid| {
-        let freed = world.table.free_stateid(ALICE, stateid);
+        let freed = world.table.free_stateid(caller(ALICE), stateid);
         world.check();
         freed
     };
@@ -171,8 +171,8 @@ fn free_stateid_takes_lock_stateids_without_locks() {
     assert_eq!(free(&lock), Err(NFS4ERR_LOCKS_HELD));
     let unlocked = world.unlock(ALICE, &lock, range(0, 9)).expect("unlocked");
     assert_eq!(free(&lock), Err(NFS4ERR_OLD_STATEID));
-    assert_eq!(world.table.free_stateid(BOB, &unlocked), Err(NFS4ERR_BAD_STATEID));
-    assert_eq!(free(&unlocked), Ok(()));
+    assert_eq!(world.table.free_stateid(caller(BOB), &unlocked), Err(NFS4ERR_BAD_STATEID));
+    assert_eq!(free(&unlocked), Ok(Freed::LockState));
     assert_eq!(free(&unlocked), Err(NFS4ERR_BAD_STATEID));
     assert_eq!(world.close(ALICE, &open), Ok(()));
 }
@@ -183,11 +183,11 @@ fn dropping_a_client_takes_its_state_and_no_other() {
     let alices = world.open_both(ALICE, "a");
     let bobs = world.open_both(BOB, "b");
     world.lock_new(alices, &owner(ALICE, "l"), range(0, 9), LockKind::Write).expect("a lock");
-    world.table.drop_client(ALICE).run();
+    world.table.drop_client(ALICE).1.run();
     world.check();
     assert_eq!((world.table.has_state(ALICE), world.table.has_state(BOB)), (false, true));
     assert_eq!(world.holds(), 1);
-    assert_eq!(world.table.test_stateid(ALICE, &alices), NFS4ERR_BAD_STATEID);
+    assert_eq!(world.table.test_stateid(caller(ALICE), &alices), NFS4ERR_BAD_STATEID);
     assert_eq!(world.open(&owner(ALICE, "a"), READ, DENY_NONE), Err(NFS4ERR_EXPIRED));
     world.lock_new(bobs, &owner(BOB, "l"), range(0, 9), LockKind::Write).expect("the lock is gone");
 }

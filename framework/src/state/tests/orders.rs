@@ -14,13 +14,13 @@ fn table() -> Arc<StateTable> {
 /// A table with two clients.
 fn with_limits(limits: StateLimits) -> Arc<StateTable> {
     let table = Arc::new(StateTable::new(7, limits));
-    table.add_client(ALICE);
-    table.add_client(BOB);
+    table.add_client(&session_client(ALICE));
+    table.add_client(&session_client(BOB));
     table
 }
 
 fn try_open(table: &StateTable, client: ClientId, number: u64, deny: ShareDeny) -> Result<Granted, Status> {
-    table.open(&OpenRequest {
+    let request = OpenRequest {
         owner: &owner(client, "me"),
         file: file(number),
         principal: USER,
@@ -28,7 +28,8 @@ fn try_open(table: &StateTable, client: ClientId, number: u64, deny: ShareDeny) 
         deny,
         passing: ShareAccess::empty(),
         hold: OpenHold::new(()),
-    })
+    };
+    table.open(Timestamp::default(), &request).map_err(reason)
 }
 
 fn open(table: &StateTable, client: ClientId) -> Stateid {
@@ -39,7 +40,7 @@ fn open(table: &StateTable, client: ClientId) -> Stateid {
 fn lock(table: &StateTable, client: ClientId, open: Stateid, name: &str) -> Result<Stateid, LockError> {
     let owner = owner(client, name);
     let locker = Locker::New { open, owner: &owner };
-    table.lock(client, &file(1), &locker, &range(0, 1), LockKind::Write)
+    table.lock(caller(client), &file(1), &locker, &range(0, 1), LockKind::Write).map_err(reason)
 }
 
 fn check(table: &StateTable) {
@@ -59,11 +60,11 @@ fn an_open_survives_the_last_close_of_another() {
         let mine = open(&table, ALICE);
         let other = table.clone();
         let opener = spawn(move || open(&other, BOB));
-        table.close(ALICE, &mine, &file(1)).expect("an open of one's own").run();
+        table.close(caller(ALICE), &mine, &file(1)).expect("an open of one's own").run();
         let theirs = join(opener);
         check(&table);
         assert!(table.has_state(BOB), "the open is not lost with the file's old state");
-        table.close(BOB, &theirs, &file(1)).expect("the open is found").run();
+        table.close(caller(BOB), &theirs, &file(1)).expect("the open is found").run();
         assert_empty(&table);
     });
 }
@@ -93,7 +94,7 @@ fn an_open_that_is_taken_back_leaves_the_others() {
         let theirs = join(opener);
         check(&table);
         assert!(!table.has_state(ALICE));
-        table.close(BOB, &theirs, &file(1)).expect("the open is found").run();
+        table.close(caller(BOB), &theirs, &file(1)).expect("the open is found").run();
         assert_empty(&table);
     });
 }
@@ -109,7 +110,7 @@ fn nothing_is_left_of_a_client_that_is_dropped_while_it_opens() {
                 Err(status) => assert_eq!(status, NFS4ERR_EXPIRED),
             })
         });
-        table.drop_client(ALICE).run();
+        table.drop_client(ALICE).1.run();
         others.into_iter().for_each(join);
         assert_empty(&table);
     });
@@ -125,7 +126,7 @@ fn nothing_is_left_of_a_client_that_is_dropped_while_it_locks() {
             Ok(_) => {}
             Err(error) => assert_eq!(error, LockError::Status(NFS4ERR_BAD_STATEID)),
         });
-        table.drop_client(ALICE).run();
+        table.drop_client(ALICE).1.run();
         join(locker);
         assert_empty(&table);
         assert_eq!(table.locks.count(), 0);
@@ -154,7 +155,7 @@ fn a_close_takes_the_lock_that_was_made_or_refuses_the_one_to_come() {
         let opened = open(&table, ALICE);
         let other = table.clone();
         let locker = spawn(move || lock(&other, ALICE, opened, "me").is_ok());
-        table.close(ALICE, &opened, &file(1)).expect("an open of one's own").run();
+        table.close(caller(ALICE), &opened, &file(1)).expect("an open of one's own").run();
         join(locker);
         assert_empty(&table);
         assert_eq!(table.locks.count(), 0);
@@ -167,17 +168,18 @@ fn a_stateid_is_freed_or_locks_again() {
         let table = table();
         let opened = open(&table, ALICE);
         let stateid = lock(&table, ALICE, opened, "me").expect("a lock");
-        table.unlock(ALICE, &stateid, &file(1), &range(0, 1)).expect("a lock of one's own");
+        table.unlock(caller(ALICE), &stateid, &file(1), &range(0, 1)).expect("a lock of one's own");
         let any_seqid = Stateid { seqid: 0, ..stateid };
         let other = table.clone();
         let locker = spawn(move || {
             let locker = Locker::Existing(any_seqid);
-            other.lock(ALICE, &file(1), &locker, &range(0, 1), LockKind::Write).map(|_| ())
+            let locked = other.lock(caller(ALICE), &file(1), &locker, &range(0, 1), LockKind::Write);
+            locked.map(|_| ()).map_err(reason)
         });
-        let freed = table.free_stateid(ALICE, &any_seqid);
+        let freed = table.free_stateid(caller(ALICE), &any_seqid);
         let outcome = join(locker);
         match freed {
-            Ok(()) => assert_eq!(outcome, Err(LockError::Status(NFS4ERR_BAD_STATEID))),
+            Ok(_) => assert_eq!(outcome, Err(LockError::Status(NFS4ERR_BAD_STATEID))),
             Err(status) => assert_eq!((status, outcome), (NFS4ERR_LOCKS_HELD, Ok(()))),
         }
         check(&table);
@@ -195,7 +197,9 @@ fn the_last_place_goes_to_one() {
             spawn(move || {
                 let owner = owner(client, "me");
                 let locker = Locker::New { open: opened, owner: &owner };
-                table.lock(client, &file(number), &locker, &range(0, 1), LockKind::Write).map(|_| ())
+                let locked =
+                    table.lock(caller(client), &file(number), &locker, &range(0, 1), LockKind::Write);
+                locked.map(|_| ()).map_err(reason)
             })
         });
         let locked = lockers.map(join);

@@ -59,7 +59,7 @@ fn downgrade(world: &World, model: &mut Model, stateids: &mut [Option<Stateid>],
     let (index, access, deny) = step;
     let Some(stateid) = stateids[index] else { return };
     let (to, to_deny) = (ShareAccess::from_bits_retain(access), ShareDeny::from_bits_retain(deny));
-    let downgraded = world.table.open_downgrade(ALICE, &stateid, &file(1), to, to_deny);
+    let downgraded = world.table.open_downgrade(caller(ALICE), &stateid, &file(1), to, to_deny);
     world.check();
     let opens = &mut model[index];
     let (accesses, denials): (Vec<_>, Vec<_>) = opens.iter().copied().unzip();

@@ -1,6 +1,7 @@
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::Protocol;
 use crate::clock::Timestamp;
 use crate::proto::{ClientId, OpaqueId, SequenceStatus, Verifier4};
 use crate::rpc::{AuthFlavor, Principal};
@@ -21,13 +22,28 @@ impl From<&Principal> for UserId {
     }
 }
 
-/// One incarnation of a client: what its EXCHANGE_ID made.
+/// What a client says of itself (client_owner4, nfs_client_id4), and who said it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ClientName {
+    /// By which part of the protocol.
+    pub protocol: Protocol,
+    /// co_ownerid, or the id of nfs_client_id4: the client's name for itself.
+    pub owner: OpaqueId,
+    /// Which incarnation it is: another one after the client restarted.
+    pub verifier: Verifier4,
+    /// Who sent it.
+    pub user: UserId,
+}
+
+/// One incarnation of a client: what its EXCHANGE_ID or SETCLIENTID made.
+///
+/// A client whose lease ran out is a *courtesy client* (RFC 8881 section 8.4.3): it keeps its state until that is in
+/// somebody's way. Nothing marks it; renewal makes it an ordinary client again.
 #[derive(Debug)]
 pub struct Client {
     id: ClientId,
-    owner: OpaqueId,
-    verifier: Verifier4,
-    user: UserId,
+    name: ClientName,
+    lease: Duration,
     // Atomics: any request of the client may touch them, and none waits for another.
     renewed_ns: AtomicU64,
     status: AtomicU32,
@@ -35,18 +51,12 @@ pub struct Client {
 }
 
 impl Client {
-    pub(super) fn new(
-        id: ClientId,
-        owner: OpaqueId,
-        verifier: Verifier4,
-        user: UserId,
-        now: Timestamp,
-    ) -> Self {
+    /// A client that was just heard of. `lease` is the server's.
+    pub fn new(id: ClientId, name: ClientName, lease: Duration, now: Timestamp) -> Self {
         Self {
             id,
-            owner,
-            verifier,
-            user,
+            name,
+            lease,
             renewed_ns: AtomicU64::new(now.as_nanos()),
             status: AtomicU32::new(0),
             reclaim_complete: AtomicBool::new(false),
@@ -58,30 +68,35 @@ impl Client {
         self.id
     }
 
-    /// co_ownerid: the client's name for itself.
-    pub fn owner(&self) -> &OpaqueId {
-        &self.owner
+    /// What it says of itself.
+    pub fn name(&self) -> &ClientName {
+        &self.name
     }
 
-    /// co_verifier: which incarnation it is.
-    pub(super) fn verifier(&self) -> Verifier4 {
-        self.verifier
+    /// In which table it is.
+    pub fn protocol(&self) -> Protocol {
+        self.name.protocol
     }
 
-    /// Who sent the EXCHANGE_ID.
-    pub(super) fn user(&self) -> UserId {
-        self.user
+    /// How long its lease is.
+    pub fn lease(&self) -> Duration {
+        self.lease
     }
 
-    /// Renews the lease (RFC 8881 section 8.3).
+    /// Renews the lease (RFC 8881 section 8.3, RFC 7530 section 9.5).
     #[inline]
-    pub(super) fn renew(&self, now: Timestamp) {
+    pub fn renew(&self, now: Timestamp) {
         self.renewed_ns.store(now.as_nanos(), Ordering::Relaxed);
     }
 
     /// How long ago the lease was renewed.
     pub fn idle(&self, now: Timestamp) -> Duration {
         now.since(Timestamp::from_nanos(self.renewed_ns.load(Ordering::Relaxed)))
+    }
+
+    /// Whether the lease ran out: its state does not stand in the way of others any more.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.idle(now) > self.lease
     }
 
     /// Shows `flags` in every SEQUENCE of the client until they are [cleared](Self::clear_status).
@@ -96,7 +111,7 @@ impl Client {
 
     /// sr_status_flags as they are now.
     #[inline]
-    pub(super) fn status(&self) -> SequenceStatus {
+    pub fn status(&self) -> SequenceStatus {
         SequenceStatus::from_bits_retain(self.status.load(Ordering::Relaxed))
     }
 
@@ -106,7 +121,7 @@ impl Client {
     }
 
     /// Notes RECLAIM_COMPLETE; false if it came before.
-    pub(super) fn complete_reclaim(&self) -> bool {
+    pub(crate) fn complete_reclaim(&self) -> bool {
         !self.reclaim_complete.swap(true, Ordering::AcqRel)
     }
 }
