@@ -1,3 +1,4 @@
 //! Storage and state backends.
 
 pub mod memory;
+pub mod state_store;

@@ -6,6 +6,7 @@ mod compound;
 mod local;
 mod records;
 mod rpc_client;
+pub mod state_store;
 
 pub use compound::{Compound, CompoundReply, OpReply};
 pub use local::LocalClient;
