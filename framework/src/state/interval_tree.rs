@@ -4,6 +4,7 @@ use foldhash::quality::RandomState;
 
 use super::range::ByteRange;
 use super::range_locks::OwnerKey;
+use super::steps;
 
 /// Ranges with owners, searched for overlaps in logarithmic time: a treap ordered by start and owner, in which every
 /// node knows how far its subtree reaches. One owner may have no two ranges with the same start.
@@ -93,6 +94,7 @@ impl IntervalTree {
         };
         let mut at = self.root.as_ref();
         while let Some(node) = at {
+            steps::count();
             if reaches(&node.left) {
                 // Something on the left reaches far enough. If it overlaps, it comes first; if it does not, it begins
                 // behind the range, and so does everything from here on.
@@ -126,6 +128,7 @@ impl IntervalTree {
 /// Everything below `key`, and the rest.
 fn split(link: Link, key: Key) -> (Link, Link) {
     let Some(mut node) = link else { return (None, None) };
+    steps::count();
     if node.key() < key {
         let (left, right) = split(node.right.take(), key);
         node.right = left;
@@ -145,6 +148,7 @@ fn merge(left: Link, right: Link) -> Link {
         (Some(l), Some(r)) => (l, r),
         (one, other) => return one.or(other),
     };
+    steps::count();
     if l.priority >= r.priority {
         l.right = merge(l.right.take(), Some(r));
         l.update();
@@ -158,6 +162,7 @@ fn merge(left: Link, right: Link) -> Link {
 
 fn remove(link: Link, key: Key) -> Link {
     let mut node = link?;
+    steps::count();
     match key.cmp(&node.key()) {
         std::cmp::Ordering::Less => node.left = remove(node.left.take(), key),
         std::cmp::Ordering::Greater => node.right = remove(node.right.take(), key),

@@ -33,6 +33,7 @@ mod revoke;
 mod sharded;
 mod share;
 mod stateid;
+mod steps;
 mod table;
 #[cfg(test)]
 mod tests;

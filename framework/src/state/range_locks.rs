@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
 
-use foldhash::HashMap;
 use smallvec::SmallVec;
 
 use super::ids::StateKey;
 use super::interval_tree::IntervalTree;
 use super::range::{ByteRange, LockKind};
+use super::steps;
 
 /// A lock-owner, by its number in one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,11 +32,11 @@ impl HeldLock {
 /// in the number of the owner's own locks that it replaces.
 #[derive(Default)]
 pub(super) struct RangeLocks {
-    /// Per owner by start; they do not overlap.
-    held: HashMap<OwnerKey, BTreeMap<u64, HeldLock>>,
+    /// By owner and start; those of one owner do not overlap. One map for all owners: a map for each would take ten times
+    /// the memory for an owner with one lock.
+    held: BTreeMap<(OwnerKey, u64), HeldLock>,
     reads: IntervalTree,
     writes: IntervalTree,
-    count: usize,
 }
 
 /// A change to the locks of one owner, worked out but not yet made.
@@ -64,7 +64,7 @@ impl Change {
 impl RangeLocks {
     /// How many locks are held.
     pub(super) fn count(&self) -> usize {
-        self.count
+        self.held.len()
     }
 
     /// A lock that stands in the way of one of this kind; the locks of `owner` itself never do.
@@ -85,7 +85,7 @@ impl RangeLocks {
 
     /// The lock stateid through which an owner holds this lock.
     pub(super) fn state_of(&self, owner: OwnerKey, lock: &ByteRange) -> Option<StateKey> {
-        self.held.get(&owner)?.get(&lock.offset()).map(|lock| lock.state)
+        self.held.get(&(owner, lock.offset())).map(|lock| lock.state)
     }
 
     /// What locking a range comes to: locks that the owner has there already are cut or swallowed, and what adjoins
@@ -103,6 +103,7 @@ impl RangeLocks {
         let mut change = Change { owner, removed: Vec::new(), added: SmallVec::new() };
         let mut merged = lock;
         for held in self.touching(owner, range) {
+            steps::count();
             match &mut merged {
                 Some(lock) if lock.merges_with(held) => {
                     lock.range = lock.range.hull(&held.range);
@@ -123,38 +124,31 @@ impl RangeLocks {
     /// The owner's locks that overlap the range or adjoin it, in order.
     fn touching(&self, owner: OwnerKey, range: &ByteRange) -> impl Iterator<Item = &HeldLock> {
         let (start, last) = (range.offset(), range.last());
-        self.held.get(&owner).into_iter().flat_map(move |held| {
-            let before = held.range(..start).next_back().map(|(_, lock)| lock);
-            before
-                .filter(|lock| lock.range.last() >= start.saturating_sub(1))
-                .into_iter()
-                .chain(held.range(start..=last.saturating_add(1)).map(|(_, lock)| lock))
-        })
+        let before = self.held.range((owner, 0)..(owner, start)).next_back().map(|(_, lock)| lock);
+        let within = self.held.range((owner, start)..=(owner, last.saturating_add(1)));
+        before
+            .filter(|lock| lock.range.last() >= start.saturating_sub(1))
+            .into_iter()
+            .chain(within.map(|(_, lock)| lock))
     }
 
     /// Makes a change that was just worked out.
     pub(super) fn apply(&mut self, change: &Change) {
         let owner = change.owner;
-        let held = self.held.entry(owner).or_default();
         for lock in &change.removed {
-            held.remove(&lock.range.offset());
+            self.held.remove(&(owner, lock.range.offset()));
             tree(&mut self.reads, &mut self.writes, lock.kind).remove(lock.range.offset(), owner);
         }
         for lock in &change.added {
-            held.insert(lock.range.offset(), *lock);
+            self.held.insert((owner, lock.range.offset()), *lock);
             tree(&mut self.reads, &mut self.writes, lock.kind).insert(lock.range, owner);
         }
-        if held.is_empty() {
-            self.held.remove(&owner);
-        }
-        self.count = self.count + change.added.len() - change.removed.len();
     }
 
-    /// Lets go all locks of a stateid of this owner, and returns how many they were.
+    /// Lets go all locks of a stateid of this owner, and returns how many they were. Visits all locks of the owner.
     pub(super) fn release(&mut self, owner: OwnerKey, state: StateKey) -> usize {
-        let of_state = |lock: &&HeldLock| lock.state == state;
-        let removed: Vec<_> =
-            self.held.get(&owner).into_iter().flat_map(BTreeMap::values).filter(of_state).copied().collect();
+        let of_owner = self.held.range((owner, 0)..=(owner, u64::MAX)).map(|(_, lock)| lock);
+        let removed: Vec<_> = of_owner.filter(|lock| lock.state == state).copied().collect();
         let change = Change { owner, removed, added: SmallVec::new() };
         self.apply(&change);
         change.removed.len()
@@ -163,11 +157,7 @@ impl RangeLocks {
     /// All locks with their owners.
     #[cfg(any(test, feature = "testing"))]
     pub(super) fn all(&self) -> Vec<(OwnerKey, HeldLock)> {
-        let of_owner = |(owner, held): (&OwnerKey, &BTreeMap<u64, HeldLock>)| {
-            let owner = *owner;
-            held.values().map(move |lock| (owner, *lock)).collect::<Vec<_>>()
-        };
-        self.held.iter().flat_map(of_owner).collect()
+        self.held.iter().map(|((owner, _), lock)| (*owner, *lock)).collect()
     }
 
     /// What the conflict index holds.

@@ -8,6 +8,7 @@ mod locks;
 mod opens;
 #[cfg(feature = "loom")]
 mod orders;
+mod scale;
 mod share_model;
 
 use std::sync::Arc;
