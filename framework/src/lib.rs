@@ -12,6 +12,7 @@ pub mod compound;
 pub mod export;
 pub mod fs;
 pub mod layer;
+pub mod log_gate;
 pub mod nfs_server;
 pub mod op;
 pub mod proto;

@@ -4,6 +4,7 @@ use super::context::{CompoundContext, Handles, RESOP_HEADER};
 use super::duplicates::{Entered, Known};
 use super::{HandlesSet, Nfs4Service, Position, admit};
 use crate::fs::RequestContext;
+use crate::log_limited;
 use crate::op::{DynOperation, OpDescriptor, OpError, OpFlags};
 use crate::proto::{
     Minor, NFS4_OK, NFS4ERR_BADXDR, NFS4ERR_DELAY, NFS4ERR_IO, NFS4ERR_MINOR_VERS_MISMATCH, NFS4ERR_NOTSUPP,
@@ -275,12 +276,12 @@ fn fail(w: &mut XdrWriter, opnum: OpNum, status: Status, tail: &[u8]) -> Status 
 fn checked(row: &OpDescriptor, status: Status) -> Status {
     let is_our_fault = matches!(status, NFS4ERR_SERVERFAULT | NFS4ERR_IO);
     if is_our_fault {
-        tracing::error!(op = row.name, %status, "operation failed by a fault of the server");
+        log_limited!(error, op = row.name, %status, "operation failed by a fault of the server");
     }
     if row.allows(status) {
         return status;
     }
-    tracing::error!(op = row.name, %status, "operation failed with a status that is not in its list");
+    log_limited!(error, op = row.name, %status, "operation failed with a status that is not in its list");
     debug_assert!(false, "{} must not answer {status}", row.name);
     NFS4ERR_SERVERFAULT
 }

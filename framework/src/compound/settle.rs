@@ -3,6 +3,7 @@
 use super::Nfs4Service;
 use crate::client::{Departures, Protocol};
 use crate::clock::Timestamp;
+use crate::log_limited;
 use crate::proto::{NFS4ERR_DELAY, Status};
 use crate::state::{Effects, Held, Refused};
 
@@ -18,7 +19,8 @@ impl Nfs4Service {
             let (held, effects) = self.state.drop_client(gone.client.id());
             effects.run();
             let Held { opens, lock_stateids, locks, revoked } = held;
-            tracing::info!(
+            log_limited!(
+                info,
                 clientid = gone.client.id().0,
                 reason = ?gone.reason,
                 sessions = gone.sessions,

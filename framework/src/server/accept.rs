@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
@@ -12,8 +12,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 
 use super::connection::{Alive, ConnectionTask, Ending};
-use super::log_gate::LogGate;
 use super::{Server, Services};
+use crate::log_limited;
 use crate::rpc::{Connection, ConnectionId};
 
 /// How long nothing is accepted after the system had no room for a connection.
@@ -40,23 +40,15 @@ impl Server {
         let drain_timeout = services.limits.drain_timeout;
         let (stop, stopped) = watch::channel(());
         let (alive, mut drained) = mpsc::channel::<Infallible>(1);
-        let mut acceptor = Acceptor {
-            services,
-            tasks: JoinSet::new(),
-            next_id: 0,
-            stopped,
-            alive,
-            resume_at: None,
-            refused: LogGate::default(),
-            ended: LogGate::default(),
-        };
+        let mut acceptor =
+            Acceptor { services, tasks: JoinSet::new(), next_id: 0, stopped, alive, resume_at: None };
         let mut shutdown = pin!(shutdown);
         loop {
             let resume_at = acceptor.resume_at;
             tokio::select! {
                 biased;
                 () = &mut shutdown => break,
-                Some(ended) = acceptor.tasks.join_next() => acceptor.log_ending(ended),
+                Some(ended) = acceptor.tasks.join_next() => Acceptor::log_ending(ended),
                 accepted = accept(&listener, resume_at) => acceptor.take(accepted),
             }
         }
@@ -80,8 +72,6 @@ struct Acceptor {
     stopped: watch::Receiver<()>,
     alive: Alive,
     resume_at: Option<tokio::time::Instant>,
-    refused: LogGate,
-    ended: LogGate,
 }
 
 impl Acceptor {
@@ -92,9 +82,7 @@ impl Acceptor {
             Err(error) => return self.pause(&error),
         };
         if self.tasks.len() >= self.services.limits.max_connections.max(1) {
-            if let Some(suppressed) = self.refused.admit(Instant::now()) {
-                tracing::warn!(%peer, suppressed, "connection refused: too many are open");
-            }
+            log_limited!(warn, %peer, "connection refused: too many are open");
             return;
         }
         if let Err(error) = set_options(&stream) {
@@ -119,22 +107,16 @@ impl Acceptor {
             return;
         }
         self.resume_at = Some(tokio::time::Instant::now() + ACCEPT_PAUSE);
-        if let Some(suppressed) = self.refused.admit(Instant::now()) {
-            tracing::error!(%error, suppressed, "cannot accept connections");
-        }
+        log_limited!(error, %error, "cannot accept connections");
     }
 
-    fn log_ending(&self, ended: Result<(SocketAddr, Ending), JoinError>) {
+    fn log_ending(ended: Result<(SocketAddr, Ending), JoinError>) {
         match ended {
             Ok((peer, reason @ (Ending::Closed | Ending::Dropped | Ending::Io(_)))) => {
                 tracing::debug!(%peer, %reason, "connection ended");
             }
-            Ok((peer, reason)) => {
-                if let Some(suppressed) = self.ended.admit(Instant::now()) {
-                    tracing::warn!(%peer, %reason, suppressed, "connection closed");
-                }
-            }
-            Err(error) => tracing::error!(%error, "the task of a connection failed"),
+            Ok((peer, reason)) => log_limited!(warn, %peer, %reason, "connection closed"),
+            Err(error) => log_limited!(error, %error, "the task of a connection failed"),
         }
     }
 }

@@ -8,7 +8,6 @@ mod accept;
 mod budget;
 mod connection;
 mod limits;
-mod log_gate;
 mod outbound;
 mod programs;
 mod request;

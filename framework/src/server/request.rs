@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::Services;
 use super::programs::Lookup;
+use crate::log_limited;
 use crate::rpc::message::{Answer, CallHeader, Message, ReplyFrame};
 use crate::rpc::{BoxFuture, Connection, RpcCall, RpcProgram, RpcReply};
 use crate::xdr::{Rope, XdrError, XdrWriter};
@@ -160,7 +161,7 @@ fn catch_panic<T>(connection: &Connection, subject: &Subject, run: impl FnOnce()
             let reason = panic_text(panic.as_ref());
             let Subject { xid, program, version, procedure } = *subject;
             let peer = connection.peer();
-            tracing::error!(%peer, xid, program, version, procedure, reason, "a request panicked");
+            log_limited!(error, %peer, xid, program, version, procedure, reason, "a request panicked");
             None
         }
     }

@@ -1,6 +1,7 @@
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::SystemTime;
 
+use dittofs_framework::log_limited;
 use dittofs_framework::recovery::{Recovered, StateEvent, StoreError};
 use tokio::sync::oneshot;
 
@@ -67,7 +68,7 @@ impl Writer {
             }
         }
         let result = self.log.commit(&records).map_err(|error| {
-            tracing::error!(%error, events = records.len(), "cannot write the state journal");
+            log_limited!(error, %error, events = records.len(), "cannot write the state journal");
             StoreError::failed(error)
         });
         for done in waiting {
