@@ -202,7 +202,8 @@ impl Operation for Open {
             (OpenClaim4::Null(name), OpenFlag4::NoCreate(())) => claim::by_name(cx, name, access).await?,
             (OpenClaim4::Null(name), OpenFlag4::Create(how)) => {
                 // A file must not be made for an open that is then refused.
-                cx.service().state().check_room(owner.clientid)?;
+                let state = cx.service().state();
+                cx.service().ask_state(cx.now(), || state.check_room(owner.clientid)).await?;
                 create::create(cx, name, how, access).await?
             }
             (_, OpenFlag4::NoCreate(())) => claim::current_file(cx, access).await?,

@@ -145,12 +145,8 @@ pub(super) struct Quota(AtomicUsize);
 impl Quota {
     /// Counts `more` in, unless the count would exceed the limit.
     pub(super) fn take(&self, more: usize, limit: usize) -> Result<(), Full> {
-        let before = self.0.fetch_add(more, Ordering::Relaxed);
-        if before.checked_add(more).is_some_and(|after| after <= limit) {
-            return Ok(());
-        }
-        self.give_back(more);
-        Err(Full)
+        let added = |count: usize| count.checked_add(more).filter(|after| *after <= limit);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, added).map(drop).map_err(|_| Full)
     }
 
     /// Counts out.

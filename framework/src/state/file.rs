@@ -2,7 +2,6 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use foldhash::{HashMap, HashMapExt};
-use smallvec::SmallVec;
 
 use super::client::ClientRecord;
 use super::ids::{FileKey, Seqid, StateKey};
@@ -48,7 +47,7 @@ pub(super) struct Open {
     pub(super) seqid: Seqid,
     pub(super) hold: OpenHold,
     /// The lock stateids under this open, one for each lock-owner.
-    pub(super) lock_states: SmallVec<[StateKey; 1]>,
+    pub(super) lock_states: HashMap<OwnerKey, StateKey>,
 }
 
 /// The locks of a lock-owner under one open.

@@ -45,7 +45,7 @@ impl StateTable {
                 let tally = tallies.entry(id).or_default();
                 tally.opens.insert(*key);
                 states.insert(*key, (id, file.clone()));
-                for lock in &open.lock_states {
+                for lock in open.lock_states.values() {
                     tally.lock_stateids += 1;
                     tally.locks += inner.lock_states.get(lock).map_or(0, |lock| lock.held);
                     states.insert(*lock, (id, file.clone()));
@@ -80,7 +80,7 @@ impl StateTable {
     }
 
     fn check_clients(&self, tallies: &mut BTreeMap<ClientId, Tally>) -> Check {
-        let mut locks = 0;
+        let (mut locks, mut in_all, mut lock_stateids) = (0, 0, 0);
         for record in self.clients.map_all(|_, record| record.clone()) {
             let tally = tallies.remove(&record.id()).unwrap_or_default();
             let opens: BTreeSet<_> = record.open_keys().into_iter().collect();
@@ -91,8 +91,15 @@ impl StateTable {
             hold!(counted.0 <= self.limits.lock_stateids_per_client, "L5: too many lock stateids");
             hold!(counted.1 <= self.limits.locks_per_client, "L5: too many locks of {:?}", record.id());
             locks += tally.locks;
+            in_all += opens.len();
+            lock_stateids += tally.lock_stateids;
         }
         hold!(tallies.is_empty(), "O6: state of unknown clients {:?}", tallies.keys());
+        hold!(self.opens.count() == in_all, "O6: {} opens counted, {in_all} open", self.opens.count());
+        hold!(in_all <= self.limits.opens_total, "O6: too many opens");
+        let counted = self.lock_stateids.count();
+        hold!(counted == lock_stateids, "L5: {counted} lock stateids counted, {lock_stateids} known");
+        hold!(counted <= self.limits.lock_stateids_total, "L5: too many lock stateids");
         hold!(self.locks.count() == locks, "L5: {} locks counted, {locks} held", self.locks.count());
         hold!(locks <= self.limits.locks_total, "L5: too many locks");
         Ok(())
@@ -131,7 +138,8 @@ fn check_locks(inner: &FileInner, limit: usize) -> Check {
     hold!(inner.locks.count() == held.len(), "L5: {} locks counted", inner.locks.count());
     hold!(held.len() <= limit, "L5: {} locks on the file", held.len());
     for (key, state) in &inner.lock_states {
-        let under = inner.opens.get(&state.open).is_some_and(|open| open.lock_states.contains(key));
+        let under =
+            inner.opens.get(&state.open).is_some_and(|open| open.lock_states.get(&state.owner) == Some(key));
         hold!(under, "L4: {key:?} is under no open");
         let mine = held.iter().filter(|(_, lock)| lock.state == *key);
         hold!(mine.clone().all(|(owner, _)| *owner == state.owner), "L4: {key:?} has another owner's locks");

@@ -4,8 +4,12 @@
 pub struct StateLimits {
     /// Open files of one client.
     pub opens_per_client: usize,
+    /// Open files of all clients.
+    pub opens_total: usize,
     /// Lock stateids of one client: pairs of a lock-owner and an open file, with or without locks.
     pub lock_stateids_per_client: usize,
+    /// Lock stateids of all clients.
+    pub lock_stateids_total: usize,
     /// Byte-range locks on one file. Adjoining locks of one owner and type count as one.
     pub locks_per_file: usize,
     /// Byte-range locks of one client.
@@ -20,7 +24,9 @@ impl Default for StateLimits {
     fn default() -> Self {
         Self {
             opens_per_client: 100_000,
+            opens_total: 500_000,
             lock_stateids_per_client: 100_000,
+            lock_stateids_total: 500_000,
             locks_per_file: 1_000,
             locks_per_client: 10_000,
             locks_total: 100_000,

@@ -103,10 +103,10 @@ impl StateTable {
         let client = inner.opens.get(&holder.open).ok_or(NFS4ERR_SERVERFAULT)?.client.clone();
         self.admit_change(inner, &client, &change)?;
         if holder.state.is_none()
-            && let Err(status) = self.add_lock_state(file, inner, &client, holder, state, locker)
+            && let Err(refused) = self.add_lock_state(file, inner, &client, holder, state, locker)
         {
             self.give_back(&client, change.growth());
-            return Err(status.into());
+            return Err(refused);
         }
         self.make_change(inner, &client, &change);
         Ok(self.advance(inner, state)?)
@@ -192,9 +192,13 @@ impl StateTable {
         holder: Holder,
         key: StateKey,
         locker: &Locker<'_>,
-    ) -> Result<(), Status> {
-        let Locker::New { owner, .. } = locker else { return Err(NFS4ERR_SERVERFAULT) };
+    ) -> Result<(), Refused> {
+        let Locker::New { owner, .. } = locker else { return Err(NFS4ERR_SERVERFAULT.into()) };
         client.lock_stateids.take(1, self.limits.lock_stateids_per_client).map_err(|Full| NFS4ERR_DELAY)?;
+        self.lock_stateids.take(1, self.limits.lock_stateids_total).map_err(|Full| {
+            client.lock_stateids.give_back(1);
+            Refused::Full
+        })?;
         self.stateids
             .shard(&key)
             .insert(key, StateRef { client: client.clone(), place: Place::File(file.clone()) });
@@ -202,21 +206,16 @@ impl StateTable {
         let state = LockState { open: holder.open, owner: holder.owner, seqid: Seqid::BEFORE_FIRST, held: 0 };
         inner.lock_states.insert(key, state);
         if let Some(open) = inner.opens.get_mut(&holder.open) {
-            open.lock_states.push(key);
+            open.lock_states.insert(holder.owner, key);
         }
         Ok(())
     }
 
     /// Takes a lock stateid, and the locks that are held through it, off its open.
-    pub(super) fn take_lock_state(
-        &self,
-        inner: &mut FileInner,
-        client: &ClientRecord,
-        open: StateKey,
-        key: StateKey,
-    ) {
-        if let Some(open) = inner.opens.get_mut(&open) {
-            open.lock_states.retain(|state| *state != key);
+    pub(super) fn take_lock_state(&self, inner: &mut FileInner, client: &ClientRecord, key: StateKey) {
+        let Some(state) = inner.lock_states.get(&key) else { return };
+        if let Some(open) = inner.opens.get_mut(&state.open) {
+            open.lock_states.remove(&state.owner);
         }
         self.remove_lock_state(inner, client, key);
     }
@@ -224,10 +223,12 @@ impl StateTable {
     /// Takes out a lock stateid with the locks that are held through it. The caller takes it off its open.
     pub(super) fn remove_lock_state(&self, inner: &mut FileInner, client: &ClientRecord, key: StateKey) {
         let Some(state) = inner.lock_states.remove(&key) else { return };
-        let released = inner.locks.release(state.owner, key);
+        // The owner may have very many locks through other stateids, which the search would visit.
+        let released = if state.held == 0 { 0 } else { inner.locks.release(state.owner, key) };
         inner.lock_owners.remove_state(state.owner);
         self.stateids.shard(&key).remove(&key);
         client.lock_stateids.give_back(1);
+        self.lock_stateids.give_back(1);
         self.give_back(client, released);
     }
 
@@ -249,8 +250,7 @@ fn find_holder(inner: &FileInner, key: StateKey, seqid: u32, locker: &Locker<'_>
         return Ok(Holder { open: key, owner: inner.lock_owners.unused_key(), state: None });
     };
     // RFC 8881 section 18.10.3: the client may have a lock stateid and not know it.
-    let is_owners = |state: &&StateKey| inner.lock_states.get(state).is_some_and(|lock| lock.owner == owner);
-    Ok(Holder { open: key, owner, state: open.lock_states.iter().find(is_owners).copied() })
+    Ok(Holder { open: key, owner, state: open.lock_states.get(&owner).copied() })
 }
 
 /// As POSIX has it, and RFC 8881 section 18.10.4 allows: a shared lock needs a file open for reading, an exclusive one a

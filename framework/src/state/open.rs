@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
-use smallvec::SmallVec;
+use foldhash::{HashMap, HashMapExt};
 
 use super::caller::Caller;
-use super::client::ClientRecord;
+use super::client::{ClientRecord, Full};
 use super::effects::{Effects, Refused};
 use super::file::{FileInner, FileState, Open, compact};
 use super::ids::{FileKey, Seqid, StateKey};
@@ -82,17 +82,17 @@ impl StateTable {
                 let conflicts = |_: &StateKey, open: &Open| request.conflicts_with(open.modes);
                 return Err(self.refuse_or_revoke(inner, now, NFS4ERR_SHARE_DENIED, conflicts));
             }
-            let granted = match inner.open_owners.get(request.owner).copied() {
-                Some(key) => self.upgrade(inner, key, request),
+            match inner.open_owners.get(request.owner).copied() {
+                Some(key) => Ok(self.upgrade(inner, key, request)?),
                 None => self.open_new(file, inner, &client, request),
-            };
-            Ok(granted?)
+            }
         })
     }
 
     /// Whether a client may open one more file: for an OPEN that would have to make the file first.
-    pub fn check_room(&self, client: ClientId) -> Result<(), Status> {
-        self.client(client)?.check_room(self.limits.opens_per_client)
+    pub fn check_room(&self, client: ClientId) -> Result<(), Refused> {
+        self.client(client)?.check_room(self.limits.opens_per_client)?;
+        if self.opens.count() < self.limits.opens_total { Ok(()) } else { Err(Refused::Full) }
     }
 
     fn open_new(
@@ -101,14 +101,16 @@ impl StateTable {
         inner: &mut FileInner,
         client: &Arc<ClientRecord>,
         request: &OpenRequest<'_>,
-    ) -> Result<Granted, Status> {
+    ) -> Result<Granted, Refused> {
+        self.opens.take(1, self.limits.opens_total).map_err(|Full| Refused::Full)?;
         let key = self.new_key();
         // First into the table, then to the client: whoever drops the client finds the file by the key, and waits there.
         let state = StateRef { client: client.clone(), place: Place::File(file.clone()) };
         self.stateids.shard(&key).insert(key, state);
         if let Err(status) = client.add_open(key, self.limits.opens_per_client) {
             self.stateids.shard(&key).remove(&key);
-            return Err(status);
+            self.opens.give_back(1);
+            return Err(status.into());
         }
         let owner = Arc::new(compact(request.owner));
         let open = Open {
@@ -118,7 +120,7 @@ impl StateTable {
             modes: OpenModes::new(request.access, request.deny),
             seqid: Seqid::FIRST,
             hold: request.hold.clone(),
-            lock_states: SmallVec::new(),
+            lock_states: HashMap::new(),
         };
         inner.shares.add(open.modes);
         inner.open_owners.insert(owner, key);
@@ -204,12 +206,13 @@ impl StateTable {
     /// Takes out an open and all that hangs on it.
     pub(super) fn remove_open(&self, inner: &mut FileInner, key: StateKey) -> Effects {
         let Some(open) = inner.opens.remove(&key) else { return Effects::default() };
-        for lock in &open.lock_states {
+        for lock in open.lock_states.values() {
             self.remove_lock_state(inner, &open.client, *lock);
         }
         inner.open_owners.remove(&open.owner);
         inner.shares.remove(open.modes);
         open.client.remove_open(key);
+        self.opens.give_back(1);
         self.stateids.shard(&key).remove(&key);
         Effects::release(open.hold)
     }

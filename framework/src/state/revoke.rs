@@ -82,7 +82,7 @@ impl StateTable {
         if !client.client.is_expired(now) {
             return None;
         }
-        self.take_lock_state(inner, &client, open, state);
+        self.take_lock_state(inner, &client, state);
         self.remember_revoked(&client, state);
         Some(Effects::revoked(&client.client))
     }
@@ -91,7 +91,7 @@ impl StateTable {
     fn revoke_open(&self, inner: &mut FileInner, key: StateKey) -> Effects {
         let Some(open) = inner.opens.get(&key) else { return Effects::default() };
         let client = open.client.clone();
-        let locks = open.lock_states.clone();
+        let locks = open.lock_states.values().copied().collect::<Vec<_>>();
         let mut effects = Effects::revoked(&client.client);
         effects.add(self.remove_open(inner, key));
         for key in locks.into_iter().chain([key]) {

@@ -104,10 +104,9 @@ impl StateTable {
             check_seqid(inner.seqid(key).ok_or(NFS4ERR_BAD_STATEID)?, stateid.seqid)?;
             match inner.lock_states.get(&key) {
                 Some(lock) if lock.held == 0 => {
-                    let under = lock.open;
-                    let open = inner.opens.get(&under).ok_or(NFS4ERR_BAD_STATEID)?;
+                    let open = inner.opens.get(&lock.open).ok_or(NFS4ERR_BAD_STATEID)?;
                     let client = open.client.clone();
-                    self.take_lock_state(inner, &client, under, key);
+                    self.take_lock_state(inner, &client, key);
                     Ok(Freed::LockState)
                 }
                 _ => Err(NFS4ERR_LOCKS_HELD),

@@ -30,6 +30,10 @@ pub struct StateTable {
     pub(super) files: Sharded<FileKey, Arc<FileState>>,
     pub(super) stateids: Sharded<StateKey, StateRef>,
     pub(super) clients: Sharded<ClientId, Arc<ClientRecord>>,
+    /// Opens in all.
+    pub(super) opens: Quota,
+    /// Lock stateids in all.
+    pub(super) lock_stateids: Quota,
     /// Byte-range locks in all.
     pub(super) locks: Quota,
 }
@@ -82,6 +86,8 @@ impl StateTable {
             files: Sharded::new(),
             stateids: Sharded::new(),
             clients: Sharded::new(),
+            opens: Quota::default(),
+            lock_stateids: Quota::default(),
             locks: Quota::default(),
         }
     }

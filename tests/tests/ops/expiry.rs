@@ -28,7 +28,7 @@ use dittofs_ops::open::OpenFlag4;
 use dittofs_ops::test_stateid::{TestStateid, TestStateid4Args};
 use dittofs_tests::{
     BOTH, Client, OpenFile, READ, Session, SessionOptions, TO_EOF, TestServerOptions, WRITE,
-    exchange_id_args, lock_under, open_args, unlock,
+    exchange_id_args, lock_under, open_args, unchecked, unlock,
 };
 use rstest::rstest;
 
@@ -134,6 +134,7 @@ async fn a_silent_client_without_state_goes() {
 /// When a limit is met, the client goes that has been silent for longest.
 #[rstest]
 #[case::locks_in_all(|limits: &mut Limits| limits.state.locks_total = 1)]
+#[case::lock_stateids_in_all(|limits: &mut Limits| limits.state.lock_stateids_total = 1)]
 #[case::clients(|limits: &mut Limits| limits.sessions.clients = 2)]
 #[tokio::test]
 async fn a_silent_client_gives_way_to_a_limit(#[case] limit: fn(&mut Limits)) {
@@ -158,6 +159,22 @@ async fn a_silent_client_gives_way_to_a_limit(#[case] limit: fn(&mut Limits)) {
     }
     assert_eq!(world.sequence_status().await, NFS4ERR_BADSESSION);
     other.sequence().await;
+    world.stop().await;
+}
+
+/// A file is made for an open only if there is room for it, and then there is.
+#[tokio::test]
+async fn a_silent_client_gives_way_to_an_open() {
+    let mut limits = Limits::default();
+    limits.state.opens_total = 1;
+    let options = TestServerOptions { limits, ..TestServerOptions::default() };
+    let mut world = World::with(options, SessionOptions::default()).await;
+    let mut other = world.client("other client").await;
+    let args = open_args("new", READ, 0, "opener", unchecked());
+    assert_eq!(other.try_open(&["export"], &args).await.err(), Some(NFS4ERR_DELAY));
+    world.pass_the_lease(&mut [&mut other]).await;
+    assert!(other.try_open(&["export"], &args).await.is_ok());
+    assert_eq!(world.sequence_status().await, NFS4ERR_BADSESSION);
     world.stop().await;
 }
 

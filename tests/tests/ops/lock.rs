@@ -247,6 +247,7 @@ async fn arguments_are_checked() {
 #[case::locks_per_client(StateLimits { locks_per_client: 2, ..StateLimits::default() }, "locker")]
 #[case::locks_total(StateLimits { locks_total: 2, ..StateLimits::default() }, "locker")]
 #[case::stateids(StateLimits { lock_stateids_per_client: 1, ..StateLimits::default() }, "other locker")]
+#[case::stateids_total(StateLimits { lock_stateids_total: 1, ..StateLimits::default() }, "other locker")]
 #[tokio::test]
 async fn there_is_a_limit(#[case] state: StateLimits, #[case] locker: &str) {
     let limits = Limits { state, ..Limits::default() };

@@ -369,9 +369,11 @@ async fn a_delegation_type_is_refused() {
 }
 
 /// A client with as many opens as it may have gets no more, and no file either. What it has open it may open again.
+#[rstest]
+#[case::of_a_client(StateLimits { opens_per_client: 2, ..StateLimits::default() })]
+#[case::in_all(StateLimits { opens_total: 2, ..StateLimits::default() })]
 #[tokio::test]
-async fn there_is_a_limit() {
-    let state = StateLimits { opens_per_client: 2, ..StateLimits::default() };
+async fn there_is_a_limit(#[case] state: StateLimits) {
     let limits = Limits { state, ..Limits::default() };
     let server = TestServerOptions { limits, ..TestServerOptions::default() };
     let mut world = World::with(server, SessionOptions::default()).await;

@@ -97,9 +97,11 @@ fn locks_are_limited(#[case] limits: StateLimits) {
     world.lock_new(open, &me, range(4, 2), LockKind::Read).expect("there is room again");
 }
 
-#[test]
-fn lock_stateids_are_limited_per_client() {
-    let world = World::with_limits(StateLimits { lock_stateids_per_client: 1, ..StateLimits::default() });
+#[rstest]
+#[case::per_client(StateLimits { lock_stateids_per_client: 1, ..StateLimits::default() })]
+#[case::in_all(StateLimits { lock_stateids_total: 1, ..StateLimits::default() })]
+fn lock_stateids_are_limited(#[case] limits: StateLimits) {
+    let world = World::with_limits(limits);
     let open = world.open_both(ALICE, "me");
     let lock = world.lock_new(open, &owner(ALICE, "1"), range(0, 1), LockKind::Read).expect("a lock");
     let second = world.lock_new(open, &owner(ALICE, "2"), range(0, 1), LockKind::Read);
@@ -107,34 +109,4 @@ fn lock_stateids_are_limited_per_client() {
     let unlocked = world.unlock(ALICE, &lock, range(0, 1)).expect("unlocked");
     world.table.free_stateid(caller(ALICE), &unlocked).expect("freed");
     world.lock_new(open, &owner(ALICE, "2"), range(0, 1), LockKind::Read).expect("there is room again");
-}
-
-/// 100,000 locks of two owners on one file: as each call takes logarithmic time, this takes a moment and not minutes.
-#[test]
-fn very_many_locks_on_one_file() {
-    const LOCKS: u64 = 100_000;
-    let locks = usize::try_from(LOCKS).expect("fits");
-    let world = World::with_limits(StateLimits {
-        locks_per_file: locks,
-        locks_per_client: locks,
-        locks_total: locks,
-        ..StateLimits::default()
-    });
-    let (alices, bobs) = (world.open_both(ALICE, "a"), world.open_both(BOB, "b"));
-    let (alice, bob) = (owner(ALICE, "l"), owner(BOB, "l"));
-    let lock = |open, owner: &StateOwner, at, kind| {
-        world.table.lock(caller(owner.clientid), &file(1), &Locker::New { open, owner }, &range(at, 1), kind)
-    };
-    for at in (0..LOCKS).map(|n| n * 4) {
-        let state = lock(alices, &alice, at, LockKind::Write).expect("free");
-        assert!(lock(bobs, &bob, at, LockKind::Read).is_err());
-        // Locks of one's own are passed over without visiting each.
-        let own = world.test_lock(&alice, &file(1), &range(0, MAX), LockKind::Write);
-        assert_eq!(own, None);
-        assert_eq!(world.table.test_stateid(caller(ALICE), &state), crate::proto::NFS4_OK);
-    }
-    assert!(lock(bobs, &bob, 1, LockKind::Read).is_err(), "the limit");
-    assert_eq!(world.test_lock(&bob, &file(1), &range(LOCKS * 4, MAX), LockKind::Write), None);
-    let first = world.test_lock(&bob, &file(1), &range(1, MAX), LockKind::Read).expect("many");
-    assert_eq!(first.range, range(4, 1));
 }

@@ -196,13 +196,30 @@ fn dropping_a_client_takes_its_state_and_no_other() {
 fn opens_are_limited_per_client() {
     let world = World::with_limits(StateLimits { opens_per_client: 2, ..StateLimits::default() });
     let first = world.open_both(ALICE, "1");
-    assert_eq!(world.table.check_room(ALICE), Ok(()));
+    assert!(world.table.check_room(ALICE).is_ok());
     world.open_both(ALICE, "2");
-    assert_eq!(world.table.check_room(ALICE), Err(NFS4ERR_DELAY));
+    assert_eq!(world.table.check_room(ALICE).map_err(reason), Err(NFS4ERR_DELAY));
     assert_eq!(world.open(&owner(ALICE, "3"), READ, DENY_NONE), Err(NFS4ERR_DELAY));
     assert_eq!(world.holds(), 2);
     world.open_both(ALICE, "2");
     world.open_both(BOB, "3");
     world.close(ALICE, &first).expect("closed");
     world.open_both(ALICE, "3");
+}
+
+#[test]
+fn opens_are_limited_in_all() {
+    let world = World::with_limits(StateLimits { opens_total: 2, ..StateLimits::default() });
+    let first = world.open_both(ALICE, "1");
+    assert!(world.table.check_room(BOB).is_ok());
+    world.open_both(BOB, "2");
+    assert!(matches!(world.table.check_room(BOB), Err(Refused::Full)));
+    let owner = owner(BOB, "3");
+    let full = world.table.open(Timestamp::default(), &world.request(&owner, READ, DENY_NONE));
+    assert!(matches!(full, Err(Refused::Full)));
+    world.check();
+    assert_eq!(world.holds(), 2);
+    world.open_both(BOB, "2");
+    world.close(ALICE, &first).expect("closed");
+    world.open_both(BOB, "3");
 }

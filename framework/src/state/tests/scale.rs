@@ -103,3 +103,52 @@ fn a_call_takes_logarithmic_work(#[case] shape: Shape) {
     assert!(most <= STEPS_PER_DOUBLING * doublings, "{most} steps");
     assert!(most >= doublings, "{most} steps: the count counts nothing");
 }
+
+fn limits() -> StateLimits {
+    let many = usize::try_from(MANY).expect("fits");
+    StateLimits { locks_per_file: many, locks_per_client: many, locks_total: many, ..StateLimits::default() }
+}
+
+/// 100,000 locks of two owners on one file: as each call takes logarithmic time, this takes a moment and not minutes.
+#[test]
+fn very_many_locks_on_one_file() {
+    let world = World::with_limits(limits());
+    let (alices, bobs) = (world.open_both(ALICE, "a"), world.open_both(BOB, "b"));
+    let (alice, bob) = (owner(ALICE, "l"), owner(BOB, "l"));
+    let lock = |open, owner: &StateOwner, at, kind| {
+        world.table.lock(caller(owner.clientid), &file(1), &Locker::New { open, owner }, &range(at, 1), kind)
+    };
+    for at in (0..MANY).map(|n| n * 4) {
+        let state = lock(alices, &alice, at, LockKind::Write).expect("free");
+        assert!(lock(bobs, &bob, at, LockKind::Read).is_err());
+        // Locks of one's own are passed over without visiting each.
+        let own = world.test_lock(&alice, &file(1), &range(0, u64::MAX), LockKind::Write);
+        assert_eq!(own, None);
+        assert_eq!(world.table.test_stateid(caller(ALICE), &state), crate::proto::NFS4_OK);
+    }
+    assert!(lock(bobs, &bob, 1, LockKind::Read).is_err(), "the limit");
+    assert_eq!(world.test_lock(&bob, &file(1), &range(MANY * 4, u64::MAX), LockKind::Write), None);
+    let first = world.test_lock(&bob, &file(1), &range(1, u64::MAX), LockKind::Read).expect("many");
+    assert_eq!(first.range, range(4, 1));
+}
+
+/// 100,000 lock-owners under one open, each of which the table finds without passing over the others.
+#[test]
+fn very_many_owners_on_one_file() {
+    let world = World::with_limits(limits());
+    let open = world.open_both(ALICE, "a");
+    let owners: Vec<_> = (0..MANY).map(|n| owner(ALICE, &n.to_string())).collect();
+    let lock = |owner, at| {
+        let locker = Locker::New { open, owner };
+        world.table.lock(caller(ALICE), &file(1), &locker, &range(at, 1), LockKind::Write)
+    };
+    for (at, owner) in (0..).zip(&owners) {
+        lock(owner, at * 4).expect("free");
+    }
+    for (at, owner) in (0..).zip(&owners) {
+        let again = lock(owner, at * 4).expect("its own");
+        let unlocked = world.table.unlock(caller(ALICE), &again, &file(1), &range(at * 4, 1));
+        world.table.free_stateid(caller(ALICE), &unlocked.expect("its own")).expect("it holds nothing");
+    }
+    world.check();
+}
