@@ -184,6 +184,16 @@ async fn a_compound_of_nothing_is_good() {
     server.stop().await;
 }
 
+/// "The tag argument is not in UTF-8 encoding" (RFC 8881 section 16.2.4). It comes back as it is.
+#[tokio::test]
+async fn a_tag_is_utf8() {
+    let server = TestServer::start().await;
+    let mut client = Client::connect(&server).await;
+    let reply = client.run(&Compound::new(Minor::V1).tag(b"\xc0\xc1").op::<PutRootFh>(&())).await;
+    assert_eq!((reply.status, reply.results.len(), &reply.tag[..]), (NFS4ERR_INVAL, 0, &b"\xc0\xc1"[..]));
+    server.stop().await;
+}
+
 /// The tag is a part of the reply that a slot keeps.
 #[rstest]
 #[case::longest(8, NFS4_OK)]

@@ -90,6 +90,7 @@ rows! {
     FATTR4_TIME_MODIFY_SET    V0 WriteOnly |_, _| ();
     FATTR4_MOUNTED_ON_FILEID  V0 ReadOnly  |s, w| w.u64(s.mounted_on_fileid);
     FATTR4_SUPPATTR_EXCLCREAT V1 ReadOnly  |s, w| s.server.exclcreat.encode(w);
+    FATTR4_FS_CHARSET_CAP     V1 ReadOnly  |_, w| w.u32(FSCHARSET_CAP4_CONTAINS_NON_UTF8);
     FATTR4_CLONE_BLKSIZE      V2 ReadOnly  |_, w| w.u32(CLONE_BLKSIZE);
     FATTR4_CHANGE_ATTR_TYPE   V2 ReadOnly  |s, w| w.u32(s.info.change_attr_type as u32);
     FATTR4_XATTR_SUPPORT      V2 ReadOnly  |s, w| w.bool(s.server.has_xattrs);
@@ -98,6 +99,8 @@ rows! {
 
 /// FH4_PERSISTENT: filehandles do not expire (RFC 8881 section 5.8.1.3).
 const FH4_PERSISTENT: u32 = 0;
+/// Names are bytes, whatever they mean to whoever chose them: none is refused or converted (RFC 8881 section 14.4).
+const FSCHARSET_CAP4_CONTAINS_NON_UTF8: u32 = 0x1;
 /// CLONE works on any byte boundary that the file system takes; the backend answers INVAL where it does not.
 const CLONE_BLKSIZE: u32 = 1;
 

@@ -7,8 +7,8 @@ use crate::fs::RequestContext;
 use crate::log_limited;
 use crate::op::{DynOperation, OpDescriptor, OpError, OpFlags};
 use crate::proto::{
-    Minor, NFS4_OK, NFS4ERR_BADXDR, NFS4ERR_DELAY, NFS4ERR_IO, NFS4ERR_MINOR_VERS_MISMATCH, NFS4ERR_NOTSUPP,
-    NFS4ERR_OP_ILLEGAL, NFS4ERR_REQ_TOO_BIG, NFS4ERR_SERVERFAULT, OP_ILLEGAL, OpNum, Status,
+    Minor, NFS4_OK, NFS4ERR_BADXDR, NFS4ERR_DELAY, NFS4ERR_INVAL, NFS4ERR_IO, NFS4ERR_MINOR_VERS_MISMATCH,
+    NFS4ERR_NOTSUPP, NFS4ERR_OP_ILLEGAL, NFS4ERR_REQ_TOO_BIG, NFS4ERR_SERVERFAULT, OP_ILLEGAL, OpNum, Status,
 };
 use crate::registry::Slot;
 use crate::rpc::{RpcCall, RpcReply};
@@ -74,6 +74,11 @@ pub(super) async fn run_compound(
     // RFC 8881 section 16.2.4 has this status for a compound of which nothing is carried out.
     if u32::try_from(header.tag.len()).map_or(true, |len| len > service.limits.max_tag) {
         results.end(&mut w, NFS4ERR_REQ_TOO_BIG, 0);
+        return (RpcReply::Success, w);
+    }
+    // RFC 8881 section 16.2.4.
+    if std::str::from_utf8(header.tag).is_err() {
+        results.end(&mut w, NFS4ERR_INVAL, 0);
         return (RpcReply::Success, w);
     }
     let credentials = call.principal.credentials.clone();
