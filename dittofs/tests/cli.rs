@@ -1,6 +1,7 @@
 //! `dfs` as whoever starts it sees it: texts, exit codes, the line that says where it listens, and its end.
 //!
 //! Origin: what scripts and people rely on.
+//! RFC: none.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a failed step fails the test
 
 use std::io::{BufRead, BufReader, Read};

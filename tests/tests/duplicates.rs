@@ -1,6 +1,6 @@
 //! Requests of NFSv4.0 that are sent again, over another connection: what they change is changed once.
 //!
-//! Origin: written for this project.
+//! Origin: own tables.
 //! RFC: 7530 section 3.1.1.
 
 #![allow(clippy::unwrap_used)] // a test stops at what is not as it expects

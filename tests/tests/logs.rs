@@ -1,6 +1,7 @@
 //! Whatever a client does as often as it likes leaves some lines in the log, not as many as it likes.
 //!
-//! Origin: written for this project.
+//! Origin: own scenario.
+//! RFC: none.
 #![allow(clippy::unwrap_used)] // a failed step fails the test
 
 use std::io;

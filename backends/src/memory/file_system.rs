@@ -280,7 +280,7 @@ impl ServerSideCopy for MemoryFileSystem {
         authority: Authority,
     ) -> FsResult<u64> {
         let transfer = Transfer { from, from_offset, to, to_offset, count };
-        self.volume.transfer(&cx.credentials, transfer, Extent::UpTo, authority)
+        self.volume.transfer(&cx.credentials, transfer, Extent::UpTo, authority).await
     }
 
     async fn clone_range(
@@ -294,6 +294,6 @@ impl ServerSideCopy for MemoryFileSystem {
         authority: Authority,
     ) -> FsResult<()> {
         let transfer = Transfer { from, from_offset, to, to_offset, count };
-        self.volume.transfer(&cx.credentials, transfer, Extent::Whole, authority).map(|_| ())
+        self.volume.transfer(&cx.credentials, transfer, Extent::Whole, authority).await.map(|_| ())
     }
 }

@@ -7,6 +7,30 @@ pub(super) const INODE_CHARGE: u64 = 512;
 /// What a directory entry or an extended attribute costs beside its bytes.
 pub(super) const ENTRY_CHARGE: u64 = 64;
 
+/// Bytes that were taken for what no object has yet: given back if it never does.
+pub(super) struct Reserved<'a> {
+    space: &'a Space,
+    bytes: u64,
+}
+
+impl<'a> Reserved<'a> {
+    pub(super) fn new(space: &'a Space, bytes: u64) -> FsResult<Self> {
+        space.reserve(bytes)?;
+        Ok(Self { space, bytes })
+    }
+
+    /// Leaves them to be [settled](Space::settle).
+    pub(super) fn keep(mut self) -> u64 {
+        std::mem::take(&mut self.bytes)
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        self.space.release(self.bytes);
+    }
+}
+
 /// How much of the configured memory is in use: contents, objects, directory entries and extended attributes.
 pub(super) struct Space {
     capacity: u64,

@@ -11,6 +11,7 @@ use dittofs_framework::fs::DataOrHole;
 
 pub(super) use chunk::CHUNK;
 use chunk::{CHUNK_LEN, Chunk, zeros};
+pub(super) use paste::Piece;
 
 /// Most bytes that one read returns.
 const MAX_READ: u64 = 4 << 20;

@@ -14,6 +14,18 @@ pub(in crate::memory) struct Piece {
     run: Option<RunPart>,
 }
 
+impl Piece {
+    /// Where it is, from the start of the range.
+    pub(in crate::memory) fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// The same in a range that begins `by` bytes later.
+    pub(in crate::memory) fn behind(self, by: u64) -> Self {
+        Self { at: self.at - by, ..self }
+    }
+}
+
 impl Content {
     /// The data of a range that lies within the file, shared and not copied.
     pub(in crate::memory) fn pieces(&self, offset: u64, len: u64) -> Vec<Piece> {
@@ -63,6 +75,31 @@ impl Content {
             shape.punch(at, usize_of((end - start).min(CHUNK)), self.end_in_chunk(index));
         }
         shape
+    }
+
+    /// Replaces the range with all of `copy`, whose first chunk lies over the chunk in which the range begins. Nothing but what shares a
+    /// chunk with other data is copied: at the two ends of the range.
+    pub(in crate::memory) fn graft(&mut self, to: u64, len: u64, copy: Self) {
+        self.punch(to, len);
+        let mut broken = BrokenRuns::new();
+        let (first, begin) = position(to);
+        for (index, grafted) in copy.chunks {
+            self.change(first + index, &mut broken, |chunk| {
+                if chunk.blocks == 0 {
+                    *chunk = grafted;
+                    return;
+                }
+                // Before the range the copy has zeros, and this file its own data.
+                let mut at = if index == 0 { begin } else { 0 };
+                while let Some(from) = grafted.find(at, true).filter(|from| *from < grafted.data.len()) {
+                    let until = grafted.find(from, false).unwrap_or(CHUNK_LEN).min(grafted.data.len());
+                    chunk.write(from, grafted.data.get(from..until).unwrap_or_default());
+                    at = until;
+                }
+            });
+        }
+        self.size = self.size.max(to + len);
+        self.mend(broken);
     }
 
     /// Replaces the range with the pieces, and extends the file to its end.

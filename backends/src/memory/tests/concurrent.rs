@@ -1,4 +1,7 @@
 //! Many threads at once: nothing is lost, nothing deadlocks, and the invariants hold afterwards.
+//!
+//! Origin: own scenarios.
+//! RFC: none; RFC 8881 leaves concurrency within a file system to the server.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

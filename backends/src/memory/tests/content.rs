@@ -1,5 +1,6 @@
 //! Contents of files against a plain model: bytes, and nothing of chunks.
 //!
+//! Origin: own model, an array of bytes.
 //! RFC: 7862 sections 15.1, 15.2, 15.4, 15.11 and 15.13.
 
 use bytes::Bytes;

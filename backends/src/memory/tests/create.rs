@@ -1,5 +1,6 @@
 //! CREATE, and OPEN with creation.
 //!
+//! Origin: own tables.
 //! RFC: 8881 sections 18.4 and 18.16.3.
 
 use dittofs_framework::fs::{

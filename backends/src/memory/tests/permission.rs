@@ -1,6 +1,7 @@
 //! The rules of permission, as functions.
 //!
 //! Origin: POSIX.1-2017 sections 4.5 (file access permissions), chmod, chown, unlink; Linux where POSIX leaves it open.
+//! RFC: 8881 section 18.1.3; the rules of mode bits are left to POSIX.
 
 use dittofs_framework::fs::{AccessMask, Authority, Credentials, FsError, FsResult, ShareAccess};
 use dittofs_framework::proto::FileType;

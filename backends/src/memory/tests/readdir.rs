@@ -1,5 +1,6 @@
 //! READDIR.
 //!
+//! Origin: own tables.
 //! RFC: 8881 section 18.23.
 
 use dittofs_framework::attr::Bitmap;

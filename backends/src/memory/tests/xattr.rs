@@ -1,5 +1,6 @@
 //! Extended attributes.
 //!
+//! Origin: own tables.
 //! RFC: 8276 section 8.4.
 
 use bytes::Bytes;

@@ -1,6 +1,6 @@
 //! What is remembered of requests, for how long, and what counts as the same request.
 //!
-//! Origin: written for this project.
+//! Origin: own tables, and a model for the limits.
 //! RFC: 7530 sections 3.1.1 and 9.1.5.
 
 use std::net::{IpAddr, Ipv4Addr};

@@ -1,4 +1,7 @@
 //! How connections and requests begin and end.
+//!
+//! Origin: own scenarios.
+//! RFC: 5531 section 11; 8881 section 2.9.1.
 
 use std::future::poll_fn;
 use std::time::Duration;

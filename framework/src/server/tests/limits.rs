@@ -1,4 +1,7 @@
 //! Every limit of [`ServerLimits`] that is not about records, and its effect.
+//!
+//! Origin: own scenarios.
+//! RFC: none; the limits are this server's.
 
 use std::time::Duration;
 

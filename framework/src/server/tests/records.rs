@@ -1,4 +1,7 @@
 //! Record marking (RFC 5531 section 11) on the wire: every way to cut a record, and every way to abuse it.
+//!
+//! Origin: own tables.
+//! RFC: 5531 section 11.
 
 use rstest::rstest;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

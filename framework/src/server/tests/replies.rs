@@ -1,4 +1,7 @@
 //! What is answered to what: every reply of RFC 5531 section 9, on the wire.
+//!
+//! Origin: own tables.
+//! RFC: 5531 sections 8 to 10 and appendix A.
 
 use rstest::rstest;
 
