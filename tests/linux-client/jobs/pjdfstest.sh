@@ -19,13 +19,31 @@ naptime = 0.02
 entries = [["nobody", "nogroup"], ["tests", "tests"]]
 END
 
+# What cannot pass. 4.0 cannot say that an unlinked file stays while it is open (RFC 8881 section 18.16.3:
+# OPEN4_RESULT_PRESERVE_UNLINKED is newer), so its client renames the file instead, and a link is left to count.
+declare -A known=([4.0]=unlink::open_file_not_freed)
+
 # Its exit status says "some failed"; the counts below say it better.
 pjdfstest -c "$STATE/config.toml" -p "$DIR" >"$STATE/pjdfstest" 2>&1 || true
-# Whatever is not a plain "ok", with the message under it.
-grep -Ev ' ok$|^$' "$STATE/pjdfstest" | sed -r 's/^[a-z_:0-9]+ +FAILED/FAIL &/' || true
-
 summary=$(grep '^Summary:' "$STATE/pjdfstest")
 number_before() { sed -r "s/.* ([0-9]+) $1.*/\1/" <<<"$summary"; }
 count failed "$(number_before failed)"
 count passed "$(number_before passed)"
-figures "$(number_before skipped) skipped"
+
+failing=''
+for name in ${known[$VERS]:-}; do
+  if grep -Eq "^$name +FAILED" "$STATE/pjdfstest"; then
+    gawk -v name="$name" '/^[a-z_0-9]+::/ { listed = ($1 == name) } !listed' "$STATE/pjdfstest" >"$STATE/unlisted"
+    mv "$STATE/unlisted" "$STATE/pjdfstest"
+    count failed -1
+    count passed 1
+    failing+=", $name fails as it must"
+  else
+    echo "FAIL $name passes and is listed as one that cannot"
+    count failed 1
+    count passed -1
+  fi
+done
+# Whatever is not a plain "ok", with the message under it.
+grep -Ev ' ok$|^$' "$STATE/pjdfstest" | sed -r 's/^[a-z_:0-9]+ +FAILED/FAIL &/' || true
+figures "$(number_before skipped) skipped$failing"
