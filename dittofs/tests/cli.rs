@@ -4,8 +4,10 @@
 //! RFC: none.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a failed step fails the test
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::ffi::OsStrExt;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
 
 use dittofs_framework::proto::{NFS_PROGRAM, NFS_V4};
@@ -29,6 +31,8 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
+const START: [&str; 4] = ["start", "--ephemeral", "--listen", "127.0.0.1:0"];
+
 /// `dfs start --ephemeral` on a free port; ends with the test.
 struct Server {
     child: Child,
@@ -38,11 +42,11 @@ struct Server {
 
 impl Server {
     fn start(args: &[&str]) -> Self {
-        let mut child = dfs(&["start", "--ephemeral", "--listen", "127.0.0.1:0"])
-            .args(args)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::of(dfs(&START).args(args))
+    }
+
+    fn of(command: &mut Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
         stderr.read_line(&mut line).unwrap();
@@ -140,6 +144,30 @@ fn a_bad_command_line_gets_one_line(#[case] args: &[&str], #[case] expected: &st
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(text(&output.stderr), format!("dfs: {expected}; see --help\n"));
     assert!(output.stdout.is_empty());
+}
+
+#[rstest]
+#[case::unknown_level(b"info,dittofs_framework=loud")]
+#[case::half_a_directive(b"[")]
+#[case::no_text(b"info,\xff=debug")]
+fn a_log_level_that_cannot_be_read_gets_one_line(#[case] wanted: &[u8]) {
+    let mut command = dfs(&START);
+    let output = command.env("DFS_LOG", OsStr::from_bytes(wanted)).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(said.starts_with("dfs: DFS_LOG: "), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[test]
+fn the_log_level_is_what_was_asked_for() {
+    for (wanted, is_said) in [("info", true), ("error", false)] {
+        let mut server = Server::of(dfs(&START).env("DFS_LOG", wanted));
+        server.send(Signal::TERM);
+        let (status, said) = server.end();
+        assert!(status.success());
+        assert_eq!(said.contains("stopping"), is_said, "{wanted}: {said}");
+    }
 }
 
 #[test]

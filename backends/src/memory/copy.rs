@@ -21,7 +21,7 @@ const MAX_COPY: u64 = 32 << 20;
 /// Most bytes that one COPY copies by sharing chunks.
 const MAX_SHARE: u64 = 1 << 30;
 /// Bytes of a large CLONE that are copied before other tasks have their turn.
-const STEP: u64 = 4 << 20;
+const STEP: usize = 4 << 20;
 
 /// From where to where; `count` 0 stands for all that is left of the source.
 #[derive(Debug, Clone, Copy)]
@@ -73,15 +73,14 @@ impl Staging {
     /// Copies some of the data; false when there is no more.
     fn step(&mut self) -> bool {
         let mut some = Vec::new();
-        let mut end = self.len;
-        while let Some(piece) = self.pieces.pop() {
-            if piece.at() >= self.copied + STEP {
-                end = piece.at();
-                self.pieces.push(piece);
-                break;
-            }
+        let mut bytes = 0;
+        while bytes < STEP
+            && let Some(piece) = self.pieces.pop()
+        {
+            bytes += piece.len();
             some.push(piece.behind(self.copied));
         }
+        let end = self.pieces.last().map_or(self.len, Piece::at);
         self.copy.paste(self.to_offset % CHUNK + self.copied, end - self.copied, some);
         self.copied = end;
         self.copied < self.len

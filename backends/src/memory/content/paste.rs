@@ -20,6 +20,11 @@ impl Piece {
         self.at
     }
 
+    /// Bytes of data.
+    pub(in crate::memory) fn len(&self) -> usize {
+        self.data.len()
+    }
+
     /// The same in a range that begins `by` bytes later.
     pub(in crate::memory) fn behind(self, by: u64) -> Self {
         Self { at: self.at - by, ..self }
