@@ -148,7 +148,7 @@ impl SessionCore {
     /// there is no such client.
     pub fn evict(&self, now: Timestamp) -> Option<Departures> {
         let mut departures = Departures::default();
-        self.evict_from(&mut self.records.lock(), now, Within::Nothing, &mut departures)?;
+        self.evict_from(&mut self.records.lock(), now, Within::Nothing, |_| true, &mut departures)?;
         Some(departures)
     }
 
@@ -158,16 +158,18 @@ impl SessionCore {
         records.iter().filter(|record| record.is_expired(now)).map(|record| record.client.idle(now)).max()
     }
 
+    /// Lets go that one of the clients `may_go` names whose lease ran out longest ago.
     pub(super) fn evict_from(
         &self,
         records: &mut Records,
         now: Timestamp,
         within: Within<'_>,
+        may_go: impl Fn(&Record) -> bool,
         departures: &mut Departures,
     ) -> Option<()> {
         // One whose request is still running is alive, and renewed: the next one is tried.
         loop {
-            let expired = records.iter().filter(|record| record.is_expired(now));
+            let expired = records.iter().filter(|record| record.is_expired(now) && may_go(record));
             let oldest = expired.max_by_key(|record| record.client.idle(now))?.client.clone();
             if self.let_go(records, &oldest, now, (GoneReason::Evicted, within), departures) {
                 return Some(());
@@ -220,6 +222,8 @@ impl SessionCore {
             }
         }
         assert_eq!(listed, records.len(), "S1: a record that its owner does not know");
+        let unconfirmed = records.iter().filter(|record| !record.is_confirmed()).count();
+        assert_eq!(unconfirmed, records.unconfirmed(), "S1: unconfirmed records");
         let mut sessions = 0;
         for record in records.iter() {
             assert!(

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::channel::{negotiate_back, negotiate_fore};
-use super::record::Records;
-use super::slots::Slots;
+use super::record::{Record, Records};
+use super::slots::{Purpose, Slots};
 use super::{ConnectionSessions, Session, SessionCore, Within};
 use crate::client::{Client, Departures, GoneReason, UserId};
 use crate::clock::Timestamp;
 use crate::proto::{
-    CallbackSecParms4, ChannelAttrs4, CreateSession4Args, CreateSession4ResOk, CreateSessionFlags,
+    CallbackSecParms4, ChannelAttrs4, ClientId, CreateSession4Args, CreateSession4ResOk, CreateSessionFlags,
     NFS4ERR_CLID_INUSE, NFS4ERR_DELAY, NFS4ERR_INVAL, NFS4ERR_NOENT, NFS4ERR_NOSPC, NFS4ERR_SEQ_MISORDERED,
     NFS4ERR_STALE_CLIENTID, SessionId, Status,
 };
@@ -55,9 +55,8 @@ impl SessionCore {
         if record.sessions.len() >= self.limits.sessions_per_client {
             return Err(NFS4ERR_NOSPC);
         }
-        let departures = self.supplant_old_incarnation(&mut records, args, within)?;
+        let (slots, departures) = self.make_room(&mut records, args, now, within)?;
         let record = records.get_mut(args.clientid).ok_or(NFS4ERR_STALE_CLIENTID)?;
-        let slots = Slots::new(args.fore_channel.max_requests, &self.limits, self.budget.clone(), now);
         let fore_channel = ChannelAttrs4 { max_requests: slots.accepted(), ..offer.fore_channel };
         let sessionid = self.ids.next_sessionid();
         let session = Arc::new(Session::new(sessionid, record.client.clone(), fore_channel, slots));
@@ -94,18 +93,31 @@ impl SessionCore {
         })
     }
 
-    /// The confirmed record of the same owner, if a new incarnation of it is now confirmed, goes with its sessions.
-    fn supplant_old_incarnation(
+    /// Slots for the session, and the old incarnation out of its way. Changes nothing if it fails.
+    ///
+    /// If there are no slots, the client goes whose lease ran out longest ago; if there is none, "there is not enough
+    /// space" (phase 4).
+    fn make_room(
         &self,
         records: &mut Records,
         args: &CreateSession4Args,
+        now: Timestamp,
         within: Within<'_>,
-    ) -> Result<Departures, Status> {
-        let mut departures = Departures::default();
-        let Some(record) = records.get(args.clientid).filter(|record| !record.is_confirmed()) else {
-            return Ok(departures);
+    ) -> Result<(Slots, Departures), Status> {
+        let take = |purpose| {
+            Slots::new(args.fore_channel.max_requests, &self.limits, self.budget.clone(), purpose, now)
         };
-        if let Some(old) = records.of_owner(&record.client.name().owner.0).confirmed {
+        let mut departures = Departures::default();
+        let slots = take(Purpose::Session);
+        let old = old_incarnation(records, args.clientid);
+        let old_has_slots = old.and_then(|id| records.get(id)).is_some_and(|old| !old.sessions.is_empty());
+        if slots.is_none() && !old_has_slots {
+            // What follows does not fail then: the old incarnation, if there is one, has no session with a request in it.
+            let has_slots =
+                |record: &Record| !record.sessions.is_empty() && record.client.id() != args.clientid;
+            self.evict_from(records, now, within, has_slots, &mut departures).ok_or(NFS4ERR_NOSPC)?;
+        }
+        if let Some(old) = old {
             // A request of the old incarnation that is still running may yet make state: it must be over before the state
             // is dropped.
             let ended = records
@@ -113,8 +125,15 @@ impl SessionCore {
                 .map_err(|_| NFS4ERR_DELAY)?;
             self.forget_sessions(&ended);
         }
-        Ok(departures)
+        let slots = slots.or_else(|| take(Purpose::Successor)).ok_or(NFS4ERR_NOSPC)?;
+        Ok((slots, departures))
     }
+}
+
+/// The confirmed record of the same owner, if a new incarnation of it is now confirmed.
+fn old_incarnation(records: &Records, id: ClientId) -> Option<ClientId> {
+    let record = records.get(id).filter(|record| !record.is_confirmed())?;
+    records.of_owner(&record.client.name().owner.0).confirmed
 }
 
 /// csa_sec_parms: a choice of credentials for callbacks. RPCSEC_GSS needs a handle that this server gave, and it gave none;

@@ -88,9 +88,10 @@ impl SessionCore {
         }
         // Case 4: another unconfirmed record gives way. Case 1 has nothing to give way.
         drop_unconfirmed(records, owner);
-        if records.len() >= self.limits.clients {
+        if records.len() >= self.limits.clients && !records.remove_oldest_unconfirmed() {
             // After a collision there is room: no effect is lost here.
-            self.evict_from(records, request.now, request.within, &mut departures).ok_or(NFS4ERR_DELAY)?;
+            self.evict_from(records, request.now, request.within, |_| true, &mut departures)
+                .ok_or(NFS4ERR_DELAY)?;
         }
         let client = self.new_client(records, request);
         let reply = self.exchange_id_reply(records.insert_unconfirmed(client));

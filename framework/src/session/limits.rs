@@ -3,11 +3,13 @@ use std::time::Duration;
 /// Limits of clients and sessions.
 #[derive(Debug, Clone)]
 pub struct SessionLimits {
-    /// Client records, confirmed or not; one more is NFS4ERR_DELAY.
+    /// Client records, confirmed or not. One more takes the place of the oldest that is not confirmed, or else of the one whose
+    /// lease ran out longest ago; without those it is NFS4ERR_DELAY.
     pub clients: usize,
     /// Sessions of one client; one more is NFS4ERR_NOSPC.
     pub sessions_per_client: usize,
-    /// Slots of all sessions together. A new session gets one even when they are used up.
+    /// Slots of all sessions together. An eighth of them is kept for the first slots of new sessions; without one, a session
+    /// is refused with NFS4ERR_NOSPC.
     pub slots_total: u32,
     /// Slots that a session can grow to.
     pub slots_per_session: u32,

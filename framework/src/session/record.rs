@@ -1,6 +1,6 @@
 //! The tables of client records. All of it is guarded by one lock: the operations that come here are rare.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -75,6 +75,8 @@ pub(super) struct OwnerRecords {
 pub(super) struct Records {
     by_id: HashMap<ClientId, Record, RandomState>,
     by_owner: HashMap<Bytes, OwnerRecords, RandomState>,
+    /// In the order in which they were made: IDs ascend.
+    unconfirmed: BTreeSet<ClientId>,
 }
 
 impl Records {
@@ -113,6 +115,7 @@ impl Records {
         let owner = self.by_owner.entry(client.name().owner.0.clone()).or_default();
         debug_assert!(owner.unconfirmed.is_none(), "one unconfirmed record for an owner");
         owner.unconfirmed = Some(id);
+        self.unconfirmed.insert(id);
         self.by_id.entry(id).or_insert(Record::new(client))
     }
 
@@ -120,6 +123,7 @@ impl Records {
     pub(super) fn confirm(&mut self, id: ClientId) {
         let Some(record) = self.by_id.get_mut(&id) else { return };
         record.confirmed = Confirmed::Yes;
+        self.unconfirmed.remove(&id);
         if let Some(owner) = self.by_owner.get_mut(&record.client.name().owner.0) {
             debug_assert!(owner.confirmed.is_none(), "one confirmed record for an owner");
             *owner = OwnerRecords { confirmed: Some(id), unconfirmed: None };
@@ -129,6 +133,7 @@ impl Records {
     /// Takes a record out. Its sessions must have ended.
     pub(super) fn remove(&mut self, id: ClientId) -> Option<Record> {
         let record = self.by_id.remove(&id)?;
+        self.unconfirmed.remove(&id);
         let key = &record.client.name().owner.0;
         if let Some(owner) = self.by_owner.get_mut(key) {
             match record.confirmed {
@@ -140,6 +145,18 @@ impl Records {
             }
         }
         Some(record)
+    }
+
+    /// Takes out the unconfirmed record that was made first: it holds nothing, and its client can make another. False if there
+    /// is none.
+    pub(super) fn remove_oldest_unconfirmed(&mut self) -> bool {
+        let oldest = self.unconfirmed.first().copied();
+        oldest.is_some_and(|id| self.remove(id).is_some())
+    }
+
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn unconfirmed(&self) -> usize {
+        self.unconfirmed.len()
     }
 
     /// Ends the sessions of a client and takes its record out, unless one of its requests is still running. The sessions

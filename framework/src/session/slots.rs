@@ -32,11 +32,21 @@ impl SlotBudget {
         Self { total, in_use: AtomicU32::new(0) }
     }
 
-    /// Up to `wanted` slots, and `at_least` that many even if there are none left.
-    fn take(&self, wanted: u32, at_least: u32) -> u32 {
+    /// What sessions may have besides their first slots: what is above it is kept for new sessions.
+    fn shared(&self) -> u32 {
+        self.total - self.total / 8
+    }
+
+    /// Up to `wanted` slots; none if there are none for this purpose.
+    fn take(&self, wanted: u32, purpose: Purpose) -> u32 {
         let mut granted = 0;
         let _ = self.in_use.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |in_use| {
-            granted = self.total.saturating_sub(in_use).min(wanted).max(at_least);
+            let at_least = match purpose {
+                Purpose::Growth => 0,
+                Purpose::Session => u32::from(in_use < self.total),
+                Purpose::Successor => 1,
+            };
+            granted = self.shared().saturating_sub(in_use).min(wanted).max(at_least);
             Some(in_use.saturating_add(granted))
         });
         granted
@@ -46,15 +56,26 @@ impl SlotBudget {
         self.in_use.fetch_sub(slots, Ordering::Relaxed);
     }
 
-    /// Whether more than seven eighths are in use.
+    /// Whether no session can grow.
     fn is_short(&self) -> bool {
-        self.in_use.load(Ordering::Relaxed) > self.total - self.total / 8
+        self.in_use.load(Ordering::Relaxed) >= self.shared()
     }
 
     #[cfg(any(test, feature = "testing"))]
     pub(super) fn in_use(&self) -> u32 {
         self.in_use.load(Ordering::Relaxed)
     }
+}
+
+/// What slots are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A session that has some.
+    Growth,
+    /// A new session, which needs one.
+    Session,
+    /// A new session in the place of one that gives back its own before long.
+    Successor,
 }
 
 /// The slots of one session.
@@ -101,11 +122,20 @@ pub(super) struct SlotGrant {
 }
 
 impl Slots {
-    /// As many of the slots `asked` for as there may be, one at the least.
-    pub(super) fn new(asked: u32, limits: &SessionLimits, budget: Arc<SlotBudget>, now: Timestamp) -> Self {
+    /// As many of the slots `asked` for as there may be; `None` if there is none.
+    pub(super) fn new(
+        asked: u32,
+        limits: &SessionLimits,
+        budget: Arc<SlotBudget>,
+        purpose: Purpose,
+        now: Timestamp,
+    ) -> Option<Self> {
         let most = limits.slots_per_session.max(1);
         let wanted = asked.min(limits.slots_initial).clamp(1, most);
-        let initial = budget.take(wanted, 1);
+        let initial = budget.take(wanted, purpose);
+        if initial == 0 {
+            return None;
+        }
         let slots = Self {
             chunks: (0..most.div_ceil(CHUNK)).map(|_| OnceLock::new()).collect(),
             budget,
@@ -122,7 +152,7 @@ impl Slots {
             used_in_window: AtomicU32::new(0),
         };
         slots.accept(initial);
-        slots
+        Some(slots)
     }
 
     /// Slots that are accepted now.
@@ -209,7 +239,7 @@ impl Slots {
     fn grow(&self) {
         let accepted = self.accepted();
         let more = accepted.div_ceil(2).min(self.most.saturating_sub(accepted));
-        let granted = self.budget.take(more, 0);
+        let granted = self.budget.take(more, Purpose::Growth);
         if granted > 0 {
             self.accept(accepted + granted);
         }

@@ -226,12 +226,35 @@ fn the_server_is_who_it_was_configured_to_be() {
 #[test]
 fn there_are_no_more_records_than_the_limit() {
     let world = World::with_limits(SessionLimits { clients: 2, ..SessionLimits::default() });
-    world.unconfirmed("one", 1);
     world.session("two", 1);
+    world.session("one", 1);
     let third = exchange_args("three", 1, ExchangeIdFlags::empty());
     assert_eq!(world.exchange(&third, 1).unwrap_err(), NFS4ERR_DELAY);
-    world.unconfirmed("one", 2);
+    assert_eq!(
+        world.exchange(&exchange_args("one", 2, ExchangeIdFlags::empty()), 1).unwrap_err(),
+        NFS4ERR_DELAY
+    );
     world.clock.advance(LEASE * 2 + std::time::Duration::from_secs(1));
-    assert_eq!(world.reap().len(), 1);
-    assert!(world.exchange(&third, 1).is_ok());
+    let (reply, gone) = world.exchange(&third, 1).unwrap();
+    assert_eq!(gone.len(), 1);
+    assert!(world.create(&create_args(reply.clientid, 1, 1), 1).is_ok());
+}
+
+/// Whoever makes up clients fills the table, and yet keeps nobody out.
+#[test]
+fn records_that_nobody_confirms_give_way_the_oldest_first() {
+    let world = World::with_limits(SessionLimits { clients: 3, ..SessionLimits::default() });
+    world.session("in use", 1);
+    let old = world.unconfirmed("old", 1);
+    let young = world.unconfirmed("young", 1);
+    let new = world.unconfirmed("new", 1);
+    assert_eq!(world.create(&create_args(old, 1, 1), 1).unwrap_err(), NFS4ERR_STALE_CLIENTID);
+    assert!(world.create(&create_args(young, 1, 1), 1).is_ok());
+    for flood in 0..100 {
+        world.unconfirmed(&format!("flood {flood}"), 1);
+    }
+    assert_eq!(world.create(&create_args(new, 1, 1), 1).unwrap_err(), NFS4ERR_STALE_CLIENTID);
+    let late = world.unconfirmed("late", 1);
+    assert!(world.create(&create_args(late, 1, 1), 1).is_ok());
+    assert_eq!(world.confirmed.borrow().len(), 3, "no client with a session went");
 }

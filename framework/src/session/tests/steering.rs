@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::world::*;
+use crate::client::GoneReason;
 use crate::proto::*;
 use crate::session::*;
 
@@ -176,9 +177,9 @@ fn sessions_share_the_slots_there_are() {
     let world = World::with_limits(SessionLimits { slots_total: 24, ..limits() });
     let mut one = Client::new(&world, "one", 8);
     one.saturate();
-    assert_eq!(one.highest, 23, "all of them");
+    assert_eq!(one.highest, 20, "all but an eighth");
     let two = Client::new(&world, "two", 8);
-    assert_eq!(two.highest, 0, "one there always is");
+    assert_eq!(two.highest, 0, "one of those that are kept for new sessions");
     let mut two = two;
     two.saturate();
     assert_eq!(two.highest, 0);
@@ -186,7 +187,34 @@ fn sessions_share_the_slots_there_are() {
     one.idle(3);
     assert_eq!(one.highest, 3);
     two.saturate();
-    assert_eq!(two.highest, 19);
+    assert_eq!(two.highest, 16);
+}
+
+/// RFC 8881 section 18.36.4, phase 4.
+#[test]
+fn without_a_slot_there_is_no_session() {
+    let world = World::with_limits(SessionLimits { slots_total: 8, ..limits() });
+    let first = world.session("client", 7).sessionid;
+    let second = world.session("other", 1).sessionid;
+    let [clientid, _] = world.confirmed.borrow()[..] else { panic!("two clients") };
+    let late = world.unconfirmed("late", 1);
+    let args = create_args(late, 1, 1);
+    assert_eq!(world.create(&args, 1).unwrap_err(), NFS4ERR_NOSPC);
+    // A new incarnation has the slots of the old one, once no request is running there.
+    let restarted = world.unconfirmed("client", 2);
+    let running = new(world.sequence(first, 0, 1));
+    assert_eq!(world.create(&create_args(restarted, 1, 7), 1).unwrap_err(), NFS4ERR_DELAY);
+    finish(running, NFS4_OK, b"");
+    let (reply, gone) = world.create(&create_args(restarted, 1, 7), 1).unwrap();
+    assert_eq!(gone, [(clientid, GoneReason::Restarted)]);
+    assert_eq!((reply.fore_channel.max_requests, world.core.budget.in_use()), (6, 7));
+    assert!(world.create(&args, 1).is_ok());
+    // A client whose lease ran out gives way.
+    world.clock.advance(LEASE + WINDOW);
+    let last = world.unconfirmed("last", 1);
+    let (_, gone) = world.create(&create_args(last, 1, 1), 1).unwrap();
+    assert_eq!(gone.len(), 1);
+    assert_eq!(refused(world.sequence(second, 0, 1)), NFS4ERR_BADSESSION);
 }
 
 #[test]
