@@ -10,6 +10,7 @@ pub mod path;
 mod random;
 mod requests;
 mod server;
+pub mod simulation;
 mod steps;
 
 pub use client::{Client, Session, SessionOptions, create_session_args, exchange_id_args};

@@ -1,0 +1,106 @@
+//! The stateids that a client was told of.
+
+use dittofs_framework::proto::Stateid;
+
+use crate::simulation::request::{FileNo, Locker, OwnerNo, Share};
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KnownOpen {
+    pub(super) stateid: Stateid,
+    pub(super) file: FileNo,
+    pub(super) owner: OwnerNo,
+    pub(super) share: Share,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KnownLock {
+    pub(super) stateid: Stateid,
+    pub(super) file: FileNo,
+    pub(super) owner: OwnerNo,
+    pub(super) open: [u8; 12],
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Knowledge {
+    pub(super) opens: Vec<KnownOpen>,
+    pub(super) locks: Vec<KnownLock>,
+    /// What was closed, freed or lost: to be tried again.
+    pub(super) dead: Vec<Stateid>,
+}
+
+/// How many dead stateids are remembered.
+const DEAD: usize = 8;
+
+impl Knowledge {
+    pub(super) fn opened(&mut self, open: KnownOpen) {
+        // The reply to an earlier request may come later.
+        match self.opens.iter_mut().find(|known| known.stateid.other == open.stateid.other) {
+            Some(known) => {
+                known.share.access |= open.share.access;
+                known.share.deny |= open.share.deny;
+                known.stateid.seqid = known.stateid.seqid.max(open.stateid.seqid);
+            }
+            None if !self.dead.iter().any(|dead| dead.other == open.stateid.other) => self.opens.push(open),
+            None => {}
+        }
+    }
+
+    pub(super) fn locked(&mut self, lock: KnownLock) {
+        match self.locks.iter_mut().find(|known| known.stateid.other == lock.stateid.other) {
+            Some(known) => known.stateid.seqid = known.stateid.seqid.max(lock.stateid.seqid),
+            None if !self.dead.iter().any(|dead| dead.other == lock.stateid.other) => self.locks.push(lock),
+            None => {}
+        }
+    }
+
+    /// A state has a new seqid.
+    pub(super) fn advanced(&mut self, stateid: Stateid) {
+        let opens = self.opens.iter_mut().map(|open| &mut open.stateid);
+        let locks = self.locks.iter_mut().map(|lock| &mut lock.stateid);
+        for known in opens.chain(locks).filter(|known| known.other == stateid.other) {
+            known.seqid = known.seqid.max(stateid.seqid);
+        }
+    }
+
+    pub(super) fn narrowed(&mut self, other: [u8; 12], share: Share) {
+        for open in self.opens.iter_mut().filter(|open| open.stateid.other == other) {
+            open.share = share;
+        }
+    }
+
+    /// There is no such state any more.
+    pub(super) fn gone(&mut self, stateid: Stateid) {
+        self.opens.retain(|open| open.stateid.other != stateid.other);
+        self.locks.retain(|lock| lock.stateid.other != stateid.other && lock.open != stateid.other);
+        self.dead.push(stateid);
+        if self.dead.len() > DEAD {
+            self.dead.remove(0);
+        }
+    }
+
+    pub(super) fn forget_all(&mut self) {
+        for stateid in self.stateids() {
+            self.gone(stateid);
+        }
+    }
+
+    pub(super) fn stateids(&self) -> Vec<Stateid> {
+        let opens = self.opens.iter().map(|open| open.stateid);
+        opens.chain(self.locks.iter().map(|lock| lock.stateid)).collect()
+    }
+
+    pub(super) fn lock(&self, stateid: Stateid) -> Option<&KnownLock> {
+        self.locks.iter().find(|lock| lock.stateid.other == stateid.other)
+    }
+
+    pub(super) fn lock_owner(&self, stateid: Stateid) -> Option<OwnerNo> {
+        self.lock(stateid).map(|lock| lock.owner)
+    }
+
+    pub(super) fn owner_of(&self, locker: Locker) -> Option<OwnerNo> {
+        match locker {
+            Locker::Open(_, owner) => Some(owner),
+            Locker::Existing(stateid) => self.lock_owner(stateid),
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! A client machine: what it knows, what it waits for, and how it deals with what it is told.
+
+mod actions;
+mod knowledge;
+mod replies;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dittofs_framework::proto::{ClientId, Minor, Sequence4Args, SessionId, Stateid};
+use dittofs_framework::rpc::Connection;
+use dittofs_framework::testing::Compound;
+
+pub(crate) use actions::View;
+use knowledge::Knowledge;
+
+use super::belief::{Belief, GivesUp, Mark};
+use super::request::{ClientNo, FileNo, Op, Request};
+use crate::Random;
+
+/// A request that a client waits for.
+pub(crate) struct Pending {
+    pub(crate) id: u64,
+    pub(crate) request: Request,
+    compound: Compound,
+    pub(crate) bytes: Bytes,
+    /// When it was sent first, and last.
+    sent: u64,
+    pub(crate) resent: u64,
+    mark: Mark,
+}
+
+impl Pending {
+    fn sessionid(&self) -> Option<SessionId> {
+        self.request.sequence.map(|sequence| sequence.sessionid)
+    }
+}
+
+/// A session as its client sees it.
+struct Held {
+    id: SessionId,
+    /// The next sequence ID of each slot.
+    next: Vec<u32>,
+}
+
+/// What a client is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mood {
+    Working,
+    /// It closes everything, and then destroys sessions and client ID.
+    Leaving,
+}
+
+pub(crate) struct Client {
+    pub(crate) no: ClientNo,
+    minor: Minor,
+    uid: u32,
+    verifier: u64,
+    pub(crate) connection: Arc<Connection>,
+    clientid: Option<ClientId>,
+    /// csa_sequence of the next CREATE_SESSION.
+    create_sequence: u32,
+    sessions: Vec<Held>,
+    needs_complete: bool,
+    mood: Mood,
+    knowledge: Knowledge,
+    pub(crate) belief: Belief,
+    pub(crate) pending: Vec<Pending>,
+    /// When the last request was sent that was answered and renewed the lease.
+    renewed: Option<u64>,
+}
+
+/// What a client does next.
+pub(crate) enum Intent {
+    Nothing,
+    /// New requests, whose replies it waits for.
+    Send(Vec<Request>),
+    /// A request again whose reply it waits for.
+    Resend(u64),
+    /// A request that is wrong on purpose, and whose reply does not matter.
+    Stray(Request),
+}
+
+impl Client {
+    pub(crate) fn new(no: ClientNo, minor: Minor, uid: u32, connection: Arc<Connection>) -> Self {
+        Self {
+            no,
+            minor,
+            uid,
+            verifier: 1,
+            connection,
+            clientid: None,
+            create_sequence: 0,
+            sessions: Vec::new(),
+            needs_complete: true,
+            mood: Mood::Working,
+            knowledge: Knowledge::default(),
+            belief: Belief::default(),
+            pending: Vec::new(),
+            renewed: None,
+        }
+    }
+
+    /// It crashed, and comes up again without any memory of its state.
+    pub(crate) fn restart(&mut self, connection: Arc<Connection>) {
+        let verifier = self.verifier + 1;
+        *self = Self { verifier, ..Self::new(self.no, self.minor, self.uid, connection) };
+    }
+
+    /// Whether its lease cannot have run out at the server.
+    pub(crate) fn has_lease(&self, now: u64, lease: u64) -> bool {
+        self.renewed.is_some_and(|renewed| now - renewed <= lease)
+    }
+
+    /// A new request, and what it gives up: nothing of that is believed in from now on.
+    pub(crate) fn expect_reply(&mut self, id: u64, now: u64, request: Request, compound: Compound) -> Bytes {
+        let bytes = compound.encode();
+        let mark = self.belief.sent(gives_up(&request.ops));
+        self.give_up(&request.ops);
+        let kept = bytes.clone();
+        self.pending.push(Pending { id, request, compound, bytes, sent: now, resent: now, mark });
+        kept
+    }
+
+    fn give_up(&mut self, ops: &[Op]) {
+        let mut file = None;
+        for op in ops {
+            match op {
+                Op::PutFile(at) => file = Some(*at),
+                Op::Close(stateid) => self.belief.give_up_open(stateid.other),
+                Op::Downgrade { stateid, share } => self.belief.narrow(stateid.other, *share),
+                Op::FreeStateid(stateid) => self.belief.give_up_lock_state(stateid.other),
+                Op::Lock { locker, range, .. } => {
+                    let owner = self.knowledge.owner_of(*locker);
+                    if let Some(file) = file {
+                        self.belief.give_up_range(file, owner, *range);
+                    }
+                }
+                Op::Unlock { stateid, range } => {
+                    let owner = self.knowledge.lock_owner(*stateid);
+                    if let Some(file) = file {
+                        self.belief.give_up_range(file, owner, *range);
+                    }
+                }
+                Op::DestroyClientid(_) => self.belief.lose_all(),
+                _ => {}
+            }
+        }
+    }
+
+    /// Requests of sessions that are gone are never carried out any more.
+    fn forget_session(&mut self, id: SessionId) {
+        self.sessions.retain(|session| session.id != id);
+        let (gone, left) = std::mem::take(&mut self.pending)
+            .into_iter()
+            .partition(|pending: &Pending| pending.sessionid() == Some(id));
+        self.pending = left;
+        for pending in gone {
+            self.belief.ended(&pending.mark);
+        }
+    }
+
+    /// The server does not know the client any more.
+    fn forget_client(&mut self) {
+        self.clientid = None;
+        self.needs_complete = true;
+        self.renewed = None;
+        self.mood = Mood::Working;
+        for id in self.sessions.iter().map(|session| session.id).collect::<Vec<_>>() {
+            self.forget_session(id);
+        }
+        self.knowledge.forget_all();
+        self.belief.lose_all();
+    }
+
+    /// A slot of a session without a request on it.
+    fn free_slots(&self) -> Vec<Sequence4Args> {
+        let mut free = Vec::new();
+        for session in &self.sessions {
+            for (slotid, next) in (0..).zip(&session.next) {
+                let is_busy = |pending: &Pending| {
+                    let sequence = pending.request.sequence;
+                    sequence.is_some_and(|args| (args.sessionid, args.slotid) == (session.id, slotid))
+                };
+                if !self.pending.iter().any(is_busy) {
+                    free.push(Sequence4Args {
+                        sessionid: session.id,
+                        sequenceid: *next,
+                        slotid,
+                        highest_slotid: slotid,
+                        cache_this: true,
+                    });
+                }
+            }
+        }
+        free
+    }
+
+    /// Stateids that it knows, for others to try.
+    pub(crate) fn stateids(&self) -> Vec<Stateid> {
+        self.knowledge.stateids()
+    }
+
+    pub(crate) fn clientid(&self) -> Option<ClientId> {
+        self.clientid
+    }
+
+    fn on(file: FileNo, op: Op) -> Vec<Op> {
+        vec![Op::PutFile(file), op]
+    }
+
+    fn bare(&self, op: Op) -> Request {
+        Request { minor: self.minor, uid: self.uid, sequence: None, ops: vec![op] }
+    }
+
+    fn within(&self, rng: &mut Random, sequence: Sequence4Args, ops: Vec<Op>) -> Request {
+        let cache_this = rng.below(10) > 0;
+        let sequence = Some(Sequence4Args { cache_this, ..sequence });
+        Request { minor: self.minor, uid: self.uid, sequence, ops }
+    }
+}
+
+fn gives_up(ops: &[Op]) -> GivesUp {
+    let any = |is_it: fn(&Op) -> bool| ops.iter().any(is_it);
+    let all = any(|op| matches!(op, Op::Close(_) | Op::DestroyClientid(_)));
+    GivesUp {
+        opens: all || any(|op| matches!(op, Op::Downgrade { .. })),
+        locks: all || any(|op| matches!(op, Op::Lock { .. } | Op::Unlock { .. } | Op::FreeStateid(_))),
+    }
+}

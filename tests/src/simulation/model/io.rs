@@ -1,0 +1,67 @@
+//! READ and WRITE: what a stateid allows (RFC 8881 section 9.1.2), and what is in the file.
+
+use dittofs_framework::proto::{NFS4ERR_BAD_STATEID, NFS4ERR_LOCKED, NFS4ERR_OPENMODE, Stateid, Status};
+use dittofs_framework::testing::OpReply;
+use dittofs_ops::read::Read;
+
+use super::stateids::{Found, check_seqid};
+use super::{Cx, Expect, Model, Open, check, decoded};
+use crate::{READ, WRITE};
+
+impl Model {
+    pub(super) fn read(&self, cx: &Cx, stateid: Stateid, result: &OpReply) {
+        check(&Expect::unless(self.wrong_with_io(cx, stateid, READ)), result);
+        if result.status.is_ok() {
+            let file = &self.files[cx.file().expect("a file").0];
+            let read = decoded::<Read>(result);
+            assert_eq!((&read.data.0[..], read.eof), (&file.content[..file.len], true), "the content");
+        }
+    }
+
+    pub(super) fn write(&mut self, cx: &Cx, stateid: Stateid, at: u64, value: u8, result: &OpReply) {
+        check(&Expect::unless(self.wrong_with_io(cx, stateid, WRITE)), result);
+        if result.status.is_ok() {
+            let file = &mut self.files[cx.file().expect("a file").0];
+            let at = usize::try_from(at).expect("a small offset");
+            file.content[at] = value;
+            file.len = file.len.max(at + 1);
+        }
+    }
+
+    fn wrong_with_io(&self, cx: &Cx, stateid: Stateid, access: u32) -> Vec<Status> {
+        let file = cx.file().expect("a file");
+        let stateid = cx.resolve(stateid);
+        let on_file = || self.opens.iter().filter(|open| open.file == file);
+        if stateid == Stateid::ANONYMOUS || stateid == Stateid::READ_BYPASS {
+            let bypasses = stateid == Stateid::READ_BYPASS && access == READ;
+            let denied = !bypasses && on_file().any(|open| open.deny() & access != 0);
+            return denied.then_some(NFS4ERR_LOCKED).into_iter().chain(self.stale(file)).collect();
+        }
+        let open = match self.open_for_io(cx, stateid) {
+            Ok(open) => open,
+            Err(status) => return std::iter::once(status).chain(self.stale(file)).collect(),
+        };
+        if open.access() & access != 0 {
+            return Vec::new();
+        }
+        if access == WRITE {
+            return vec![NFS4ERR_OPENMODE];
+        }
+        let others_deny = on_file().any(|other| other.other != open.other && other.deny() & READ != 0);
+        if others_deny { vec![NFS4ERR_LOCKED] } else { Vec::new() }
+    }
+
+    fn open_for_io(&self, cx: &Cx, stateid: Stateid) -> Result<&Open, Status> {
+        let found = self.state(cx.clientid(), stateid.other)?;
+        let other = match found {
+            Found::Open(open) => open.other,
+            Found::Lock(lock) => lock.open,
+        };
+        let open = self.opens.iter().find(|open| open.other == other).expect("an open");
+        if Some(open.file) != cx.file() {
+            return Err(NFS4ERR_BAD_STATEID);
+        }
+        check_seqid(found.seqid(), stateid.seqid)?;
+        Ok(open)
+    }
+}

@@ -1,0 +1,239 @@
+//! Byte-range locks: who holds which cell of which file.
+
+use dittofs_framework::proto::{
+    ClientId, NFS4_OK, NFS4ERR_DELAY, NFS4ERR_DENIED, NFS4ERR_LOCK_RANGE, NFS4ERR_OPENMODE, Stateid, Status,
+};
+use dittofs_framework::testing::OpReply;
+use dittofs_framework::xdr::decode_all;
+use dittofs_ops::lock::{Lock as LockOp, Lock4Denied, NfsLockType4};
+use dittofs_ops::locku::Locku;
+
+use super::{Cx, Expect, Model, check, decoded};
+use crate::simulation::range::{CELLS, CellRange};
+use crate::simulation::request::{FileNo, Kind, Locker, OwnerNo, state_owner};
+
+/// A lock stateid.
+#[derive(Debug, Clone)]
+pub(crate) struct LockState {
+    pub(crate) other: [u8; 12],
+    pub(crate) seqid: u32,
+    pub(crate) client: ClientId,
+    pub(crate) file: FileNo,
+    pub(crate) owner: OwnerNo,
+    /// The open that it is under.
+    pub(crate) open: [u8; 12],
+}
+
+/// A cell that is locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) file: FileNo,
+    pub(crate) cell: usize,
+    pub(crate) client: ClientId,
+    pub(crate) owner: OwnerNo,
+    pub(crate) kind: Kind,
+    pub(crate) state: [u8; 12],
+}
+
+/// In whose name LOCK is to lock.
+struct Holder {
+    open: [u8; 12],
+    owner: OwnerNo,
+    state: Option<[u8; 12]>,
+}
+
+impl Model {
+    pub(super) fn lock(
+        &mut self,
+        cx: &mut Cx,
+        locker: Locker,
+        kind: Kind,
+        range: CellRange,
+        result: &OpReply,
+    ) {
+        let holder = self.holder(cx, locker);
+        let wrong = match &holder {
+            Err(status) => vec![*status],
+            Ok(holder) => self.wrong_with_lock(cx, holder, kind, range),
+        };
+        let mut wrong_or_stale = wrong;
+        if !wrong_or_stale.is_empty() {
+            wrong_or_stale.extend(cx.file().and_then(|file| self.stale(file)));
+        }
+        check(&Expect::unless(wrong_or_stale), result);
+        if result.status == NFS4ERR_DENIED {
+            let owner = holder.as_ref().map(|holder| holder.owner);
+            self.check_denied(cx, owner.expect("a holder"), kind, range, result);
+        }
+        let Ok(holder) = holder else { return };
+        if result.status.is_ok() {
+            self.locked(cx, &holder, kind, range, decoded::<LockOp>(result));
+        }
+    }
+
+    fn holder(&self, cx: &Cx, locker: Locker) -> Result<Holder, Status> {
+        match locker {
+            Locker::Open(stateid, owner) => {
+                let open = self.find_open(cx, cx.resolve(stateid))?.other;
+                let known = self.lock_states.iter().find(|lock| lock.open == open && lock.owner == owner);
+                Ok(Holder { open, owner, state: known.map(|lock| lock.other) })
+            }
+            Locker::Existing(stateid) => {
+                let lock = self.find_lock(cx, cx.resolve(stateid))?;
+                Ok(Holder { open: lock.open, owner: lock.owner, state: Some(lock.other) })
+            }
+        }
+    }
+
+    fn wrong_with_lock(&self, cx: &Cx, holder: &Holder, kind: Kind, range: CellRange) -> Vec<Status> {
+        let client = cx.clientid();
+        let file = cx.file().expect("a file");
+        let mut wrong = Vec::new();
+        let needed = if kind == Kind::Read { crate::READ } else { crate::WRITE };
+        let open = self.opens.iter().find(|open| open.other == holder.open).expect("an open");
+        if open.access() & needed == 0 {
+            wrong.push(NFS4ERR_OPENMODE);
+        }
+        if self.conflicts(file, client, holder.owner, kind, range).next().is_some() {
+            wrong.push(NFS4ERR_DENIED);
+        }
+        // The number of a new state does not matter for the count of locks.
+        let after = self.with_lock(file, client, holder.owner, kind, range, holder.state.unwrap_or([0; 12]));
+        if self.exceeds(&after, file, client) {
+            wrong.push(NFS4ERR_DELAY);
+        }
+        let states = self.lock_states.iter().filter(|lock| lock.client == client).count();
+        if holder.state.is_none() && states >= self.limits.state.lock_stateids_per_client {
+            wrong.push(NFS4ERR_DELAY);
+        }
+        wrong
+    }
+
+    /// What is held after a lock, or an unlock if there is no kind.
+    fn with_lock(
+        &self,
+        file: FileNo,
+        client: ClientId,
+        owner: OwnerNo,
+        kind: Kind,
+        range: CellRange,
+        state: [u8; 12],
+    ) -> Vec<Held> {
+        let mut after = self.without(file, client, owner, range);
+        after.extend(range.cells().map(|cell| Held { file, cell, client, owner, kind, state }));
+        after
+    }
+
+    fn without(&self, file: FileNo, client: ClientId, owner: OwnerNo, range: CellRange) -> Vec<Held> {
+        let is_there = |held: &&Held| {
+            (held.file, held.client, held.owner) == (file, client, owner) && range.contains(held.cell)
+        };
+        self.held.iter().filter(|held| !is_there(held)).copied().collect()
+    }
+
+    /// Whether there would be more locks than now, and more than a limit.
+    fn exceeds(&self, after: &[Held], file: FileNo, client: ClientId) -> bool {
+        let limits = &self.limits.state;
+        let of_file = |held: &Held| held.file == file;
+        let of_client = |held: &Held| held.client == client;
+        count(after, |_| true) > count(&self.held, |_| true)
+            && (count(after, of_file) > limits.locks_per_file
+                || count(after, of_client) > limits.locks_per_client
+                || count(after, |_| true) > limits.locks_total)
+    }
+
+    fn conflicts(
+        &self,
+        file: FileNo,
+        client: ClientId,
+        owner: OwnerNo,
+        kind: Kind,
+        range: CellRange,
+    ) -> impl Iterator<Item = &Held> {
+        self.held.iter().filter(move |held| {
+            held.file == file
+                && (held.client, held.owner) != (client, owner)
+                && range.contains(held.cell)
+                && held.kind.conflicts(kind)
+        })
+    }
+
+    fn locked(&mut self, cx: &mut Cx, holder: &Holder, kind: Kind, range: CellRange, stateid: Stateid) {
+        let (client, file) = (cx.clientid(), cx.file().expect("a file"));
+        if let Some(other) = holder.state {
+            let lock = self.lock_states.iter_mut().find(|lock| lock.other == other).expect("a lock state");
+            lock.seqid += 1;
+            assert_eq!(stateid, Stateid { seqid: lock.seqid, other }, "the stateid of LOCK");
+        } else {
+            self.note_new(stateid);
+            let (owner, open) = (holder.owner, holder.open);
+            self.lock_states.push(LockState { other: stateid.other, seqid: 1, client, file, owner, open });
+        }
+        self.held = self.with_lock(file, client, holder.owner, kind, range, stateid.other);
+        cx.stateid = Some(stateid);
+    }
+
+    pub(super) fn unlock(&mut self, cx: &mut Cx, stateid: Stateid, range: CellRange, result: &OpReply) {
+        let file = cx.file().expect("a file");
+        let found = self.find_lock(cx, cx.resolve(stateid)).map(|lock| (lock.other, lock.owner));
+        let (wrong, after) = match found {
+            Err(status) => (std::iter::once(status).chain(self.stale(file)).collect(), Vec::new()),
+            Ok((_, owner)) => {
+                let after = self.without(file, cx.clientid(), owner, range);
+                let splits = self.exceeds(&after, file, cx.clientid());
+                (if splits { vec![NFS4ERR_LOCK_RANGE] } else { Vec::new() }, after)
+            }
+        };
+        check(&Expect::unless(wrong), result);
+        if let (true, Ok((other, _))) = (result.status.is_ok(), found) {
+            self.held = after;
+            let lock = self.lock_states.iter_mut().find(|lock| lock.other == other).expect("a lock state");
+            lock.seqid += 1;
+            let answer = decoded::<Locku>(result);
+            assert_eq!(answer, Stateid { seqid: lock.seqid, other }, "the stateid of LOCKU");
+            cx.stateid = Some(answer);
+        }
+    }
+
+    pub(super) fn lock_test(&self, cx: &Cx, owner: OwnerNo, kind: Kind, range: CellRange, result: &OpReply) {
+        let file = cx.file().expect("a file");
+        let is_denied = self.conflicts(file, cx.clientid(), owner, kind, range).next().is_some();
+        let expect = match self.stale(file) {
+            Some(stale) => Expect::only(stale),
+            None => Expect::only(if is_denied { NFS4ERR_DENIED } else { NFS4_OK }),
+        };
+        check(&expect, result);
+        if result.status == NFS4ERR_DENIED {
+            self.check_denied(cx, owner, kind, range, result);
+        }
+    }
+
+    /// The lock that LOCK4denied names must be there, all of it, and in the way.
+    fn check_denied(&self, cx: &Cx, owner: OwnerNo, kind: Kind, range: CellRange, result: &OpReply) {
+        let denied: Lock4Denied = decode_all(&result.body).expect("LOCK4denied");
+        let file = cx.file().expect("a file");
+        let is_named = |held: &Held| {
+            let locktype = if held.kind == Kind::Read { NfsLockType4::ReadLt } else { NfsLockType4::WriteLt };
+            let name = state_owner(held.owner).owner;
+            let (offset, length) = self.run_of(held).on_the_wire();
+            (denied.owner.clientid, &denied.owner.owner, denied.locktype) == (held.client, &name, locktype)
+                && (denied.offset, denied.length) == (offset, length)
+        };
+        let mut in_the_way = self.conflicts(file, cx.clientid(), owner, kind, range);
+        assert!(in_the_way.any(is_named), "{denied:?} is not in the way");
+    }
+
+    /// The whole lock that a cell is part of.
+    fn run_of(&self, held: &Held) -> CellRange {
+        let is_same = |cell: usize| self.held.contains(&Held { cell, ..*held });
+        let first = (0..=held.cell).rev().take_while(|cell| is_same(*cell)).last().unwrap_or(held.cell);
+        let last = (held.cell..CELLS).take_while(|cell| is_same(*cell)).last().unwrap_or(held.cell);
+        CellRange { first, last }
+    }
+}
+
+/// How many locks there are: cells without a like one in front of them.
+fn count(held: &[Held], is_meant: impl Fn(&Held) -> bool) -> usize {
+    let begins = |lock: &&Held| lock.cell == 0 || !held.contains(&Held { cell: lock.cell - 1, ..**lock });
+    held.iter().filter(|lock| is_meant(lock)).filter(begins).count()
+}

@@ -1,0 +1,266 @@
+//! The naive model: flat lists of everything, searched from end to end. It foretells the status of each operation, or the few
+//! statuses among which the RFC leaves a choice, and then does what the operation did.
+
+mod clients;
+mod io;
+mod locks;
+mod opens;
+mod sessions;
+mod stateids;
+
+use dittofs_framework::compound::Limits;
+use dittofs_framework::op::Operation;
+use dittofs_framework::proto::{
+    ClientId, NFS4_OK, NFS4ERR_NOENT, NFS4ERR_STALE, NfsFh4, SessionId, Stateid, Status,
+};
+use dittofs_framework::rpc::ConnectionId;
+use dittofs_framework::testing::{CompoundReply, OpReply};
+use dittofs_framework::xdr::{XdrDecode, decode_all};
+use dittofs_ops::getfh::GetFh;
+
+pub(crate) use clients::Record;
+pub(crate) use locks::{Held, LockState};
+pub(crate) use opens::Open;
+pub(crate) use sessions::{Admitted, Session};
+
+use super::request::{CONTENT, Claim, FileNo, Handles, NameNo, Op, Request};
+
+/// What may be answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Expect(Vec<Status>);
+
+impl Expect {
+    /// Success, unless there is something wrong: then any of the statuses that say so, as the RFC leaves their order open.
+    pub(crate) fn unless(wrong: Vec<Status>) -> Self {
+        if wrong.is_empty() { Self(vec![NFS4_OK]) } else { Self(wrong) }
+    }
+
+    pub(crate) fn only(status: Status) -> Self {
+        Self(vec![status])
+    }
+
+    /// This or another.
+    pub(crate) fn or(mut self, status: Status) -> Self {
+        self.0.push(status);
+        self
+    }
+}
+
+/// A file system object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fh {
+    Dir,
+    File(FileNo),
+}
+
+/// What a compound has by the way.
+#[derive(Debug)]
+pub(crate) struct Cx {
+    pub(crate) now: u64,
+    pub(crate) uid: u32,
+    pub(crate) connection: ConnectionId,
+    pub(crate) client: Option<ClientId>,
+    pub(crate) session: Option<SessionId>,
+    pub(crate) fh: Option<Fh>,
+    pub(crate) stateid: Option<Stateid>,
+}
+
+impl Cx {
+    fn clientid(&self) -> ClientId {
+        self.client.expect("the compound runs in a session")
+    }
+
+    fn file(&self) -> Option<FileNo> {
+        match self.fh {
+            Some(Fh::File(file)) => Some(file),
+            _ => None,
+        }
+    }
+}
+
+/// A file, and what must be in it.
+#[derive(Debug)]
+pub(crate) struct File {
+    pub(crate) is_linked: bool,
+    content: [u8; CONTENT],
+    len: usize,
+}
+
+/// All that the server should know.
+pub(crate) struct Model {
+    pub(crate) lease: u64,
+    pub(crate) limits: Limits,
+    pub(crate) handles: Handles,
+    pub(crate) names: Vec<Option<FileNo>>,
+    pub(crate) files: Vec<File>,
+    pub(crate) records: Vec<Record>,
+    pub(crate) sessions: Vec<Session>,
+    /// Which connection was used for which session.
+    pub(crate) bound: Vec<(ConnectionId, SessionId)>,
+    pub(crate) opens: Vec<Open>,
+    pub(crate) lock_states: Vec<LockState>,
+    pub(crate) held: Vec<Held>,
+    /// Every stateid that was ever given out: none is given out twice for another state.
+    pub(crate) others: Vec<[u8; 12]>,
+    /// Every client ID that was ever given out.
+    pub(crate) clientids: Vec<ClientId>,
+}
+
+impl Model {
+    pub(crate) fn new(lease: u64, limits: Limits, handles: Handles, names: usize) -> Self {
+        let file = |_| File { is_linked: true, content: [0; CONTENT], len: 0 };
+        let there_are = handles.files.len();
+        Self {
+            lease,
+            limits,
+            names: (0..names).map(|name| (name < there_are).then_some(FileNo(name))).collect(),
+            files: (0..there_are).map(file).collect(),
+            handles,
+            records: Vec::new(),
+            sessions: Vec::new(),
+            bound: Vec::new(),
+            opens: Vec::new(),
+            lock_states: Vec::new(),
+            held: Vec::new(),
+            others: Vec::new(),
+            clientids: Vec::new(),
+        }
+    }
+
+    /// The server crashed: all is gone but the files that have names.
+    pub(crate) fn crash(&mut self) {
+        self.records.clear();
+        self.sessions.clear();
+        self.bound.clear();
+        self.opens.clear();
+        self.lock_states.clear();
+        self.held.clear();
+    }
+
+    /// The server ran a request and gave this reply.
+    ///
+    /// # Panics
+    /// If it should have given another.
+    pub(crate) fn execute(
+        &mut self,
+        now: u64,
+        connection: ConnectionId,
+        request: &Request,
+        reply: &CompoundReply,
+    ) {
+        let mut cx =
+            Cx { now, uid: request.uid, connection, client: None, session: None, fh: None, stateid: None };
+        let mut results = reply.results.iter();
+        if let Some(sequence) = &request.sequence {
+            let first = results.next().expect("a result of SEQUENCE");
+            match self.sequence(&mut cx, sequence, request, reply, first) {
+                Admitted::Runs => {}
+                Admitted::Not => return,
+            }
+        }
+        for op in &request.ops {
+            let result = results.next().unwrap_or_else(|| panic!("no result of {op:?}"));
+            self.operation(&mut cx, op, result);
+            if !result.status.is_ok() {
+                break;
+            }
+        }
+        assert!(results.next().is_none(), "a result more than operations that ran");
+        if let Some(sequence) = &request.sequence {
+            self.keep_reply(sequence, request, reply);
+        }
+    }
+
+    fn operation(&mut self, cx: &mut Cx, op: &Op, result: &OpReply) {
+        match op {
+            Op::ExchangeId { owner, verifier, update } => {
+                self.exchange_id(cx, *owner, *verifier, *update, result);
+            }
+            Op::CreateSession { clientid, sequence } => self.create_session(cx, *clientid, *sequence, result),
+            Op::DestroySession(session) => self.destroy_session(cx, *session, result),
+            Op::DestroyClientid(client) => self.destroy_clientid(cx, *client, result),
+            Op::ReclaimComplete => self.reclaim_complete(cx, result),
+            Op::PutDir => Self::put(cx, Fh::Dir, result),
+            Op::PutFile(file) => Self::put(cx, Fh::File(*file), result),
+            Op::GetFh => self.getfh(cx, result),
+            Op::Open { owner, share, how, claim } => self.open(cx, *owner, *share, *how, *claim, result),
+            Op::Downgrade { stateid, share } => self.downgrade(cx, *stateid, *share, result),
+            Op::Close(stateid) => self.close(cx, *stateid, result),
+            Op::Lock { locker, kind, range } => self.lock(cx, *locker, *kind, *range, result),
+            Op::LockTest { owner, kind, range } => self.lock_test(cx, *owner, *kind, *range, result),
+            Op::Unlock { stateid, range } => self.unlock(cx, *stateid, *range, result),
+            Op::FreeStateid(stateid) => self.free_stateid(cx, *stateid, result),
+            Op::TestStateid(stateids) => self.test_stateid(cx, stateids, result),
+            Op::Read { stateid } => self.read(cx, *stateid, result),
+            Op::Write { stateid, at, value } => self.write(cx, *stateid, *at, *value, result),
+            Op::Remove(name) => self.remove(cx, *name, result),
+        }
+    }
+
+    fn put(cx: &mut Cx, fh: Fh, result: &OpReply) {
+        check(&Expect::only(NFS4_OK), result);
+        cx.fh = Some(fh);
+        cx.stateid = None;
+    }
+
+    fn getfh(&mut self, cx: &Cx, result: &OpReply) {
+        check(&Expect::only(NFS4_OK), result);
+        let fh: NfsFh4 = decoded::<GetFh>(result).object;
+        let Some(file) = cx.file() else { return };
+        if file.0 == self.handles.files.len() {
+            // OPEN made it.
+            assert!(!self.handles.files.contains(&fh), "the handle of a new file is that of another");
+            self.handles.files.push(fh);
+        } else {
+            assert_eq!(fh, *self.handles.file(file), "the handle of {file:?}");
+        }
+    }
+
+    fn remove(&mut self, cx: &Cx, name: NameNo, result: &OpReply) {
+        assert_eq!(cx.fh, Some(Fh::Dir));
+        let Some(file) = self.names[name.0] else {
+            return check(&Expect::only(NFS4ERR_NOENT), result);
+        };
+        check(&Expect::only(NFS4_OK), result);
+        self.files[file.0].is_linked = false;
+        self.names[name.0] = None;
+    }
+
+    /// The file that a claim names, if it is there.
+    pub(crate) fn claimed(&self, cx: &Cx, claim: Claim) -> Option<FileNo> {
+        match claim {
+            Claim::Name(name) => self.names[name.0],
+            Claim::Handle => cx.file(),
+        }
+    }
+
+    /// NFS4ERR_STALE if a file has neither name nor opens.
+    pub(crate) fn stale(&self, file: FileNo) -> Option<Status> {
+        let is_there = self.files[file.0].is_linked || self.opens.iter().any(|open| open.file == file);
+        (!is_there).then_some(NFS4ERR_STALE)
+    }
+
+    pub(crate) fn new_file(&mut self, name: NameNo) -> FileNo {
+        let file = FileNo(self.files.len());
+        self.files.push(File { is_linked: true, content: [0; CONTENT], len: 0 });
+        self.names[name.0] = Some(file);
+        file
+    }
+}
+
+/// # Panics
+/// If the status is not among those expected.
+pub(crate) fn check(expect: &Expect, result: &OpReply) {
+    assert!(
+        expect.0.contains(&result.status),
+        "{} answers {}, the model expects {:?}",
+        result.opnum,
+        result.status,
+        expect.0
+    );
+}
+
+/// The good answer of an operation.
+pub(crate) fn decoded<O: Operation<Res: XdrDecode>>(result: &OpReply) -> O::Res {
+    decode_all(&result.body).expect("the result decodes")
+}

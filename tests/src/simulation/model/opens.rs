@@ -1,0 +1,145 @@
+//! Opens and share reservations (RFC 8881 section 9.7).
+
+use dittofs_framework::proto::{
+    ClientId, NFS4ERR_DELAY, NFS4ERR_EXIST, NFS4ERR_GRACE, NFS4ERR_INVAL, NFS4ERR_NOENT,
+    NFS4ERR_SHARE_DENIED, Stateid, Status,
+};
+use dittofs_framework::testing::OpReply;
+use dittofs_ops::open::Open as OpenOp;
+use dittofs_ops::open_downgrade::OpenDowngrade;
+
+use super::{Cx, Expect, Fh, Model, check, decoded};
+use crate::simulation::request::{Claim, FileNo, How, OwnerNo, Share};
+
+/// An open.
+#[derive(Debug, Clone)]
+pub(crate) struct Open {
+    pub(crate) other: [u8; 12],
+    pub(crate) seqid: u32,
+    pub(crate) client: ClientId,
+    pub(crate) file: FileNo,
+    pub(crate) owner: OwnerNo,
+    /// share_access and share_deny of each OPEN that it is made of.
+    pub(crate) accesses: Vec<u32>,
+    pub(crate) denies: Vec<u32>,
+}
+
+impl Open {
+    pub(crate) fn access(&self) -> u32 {
+        union(&self.accesses)
+    }
+
+    pub(crate) fn deny(&self) -> u32 {
+        union(&self.denies)
+    }
+
+    pub(crate) fn conflicts(&self, share: Share) -> bool {
+        self.access() & share.deny != 0 || self.deny() & share.access != 0
+    }
+}
+
+fn union(modes: &[u32]) -> u32 {
+    modes.iter().fold(0, |all, mode| all | mode)
+}
+
+/// Those of `modes` that are within `bits`; `None` if they do not add up to it.
+fn covered(modes: &[u32], bits: u32) -> Option<Vec<u32>> {
+    let within: Vec<_> = modes.iter().copied().filter(|mode| mode & !bits == 0).collect();
+    (!within.is_empty() && union(&within) == bits).then_some(within)
+}
+
+impl Model {
+    pub(super) fn open(
+        &mut self,
+        cx: &mut Cx,
+        owner: OwnerNo,
+        share: Share,
+        how: How,
+        claim: Claim,
+        result: &OpReply,
+    ) {
+        check(&Expect::unless(self.wrong_with_open(cx, owner, share, how, claim)), result);
+        if !result.status.is_ok() {
+            return;
+        }
+        let file = self.claimed(cx, claim).unwrap_or_else(|| {
+            let Claim::Name(name) = claim else { panic!("a handle of no file") };
+            self.new_file(name)
+        });
+        let stateid = decoded::<OpenOp>(result).stateid;
+        let client = cx.clientid();
+        let mine = |open: &&mut Open| open.client == client && open.owner == owner && open.file == file;
+        if let Some(open) = self.opens.iter_mut().find(mine) {
+            open.seqid += 1;
+            open.accesses.push(share.access);
+            open.denies.push(share.deny);
+            assert_eq!(stateid, Stateid { seqid: open.seqid, other: open.other }, "an upgrade");
+        } else {
+            self.note_new(stateid);
+            let (accesses, denies) = (vec![share.access], vec![share.deny]);
+            self.opens.push(Open { other: stateid.other, seqid: 1, client, file, owner, accesses, denies });
+        }
+        cx.fh = Some(Fh::File(file));
+        cx.stateid = Some(stateid);
+    }
+
+    fn wrong_with_open(&self, cx: &Cx, owner: OwnerNo, share: Share, how: How, claim: Claim) -> Vec<Status> {
+        let client = cx.clientid();
+        let file = self.claimed(cx, claim);
+        let mut wrong = Vec::new();
+        if !self.record(client).expect("a client").has_completed {
+            wrong.push(NFS4ERR_GRACE);
+        }
+        match (file, how) {
+            (None, How::NoCreate) => wrong.push(NFS4ERR_NOENT),
+            (Some(_), How::Guarded) => wrong.push(NFS4ERR_EXIST),
+            _ => {}
+        }
+        let on_file = || self.opens.iter().filter(|open| Some(open.file) == file);
+        if on_file().any(|open| open.conflicts(share)) {
+            wrong.push(NFS4ERR_SHARE_DENIED);
+        }
+        let has_it = on_file().any(|open| open.client == client && open.owner == owner);
+        let count = self.opens.iter().filter(|open| open.client == client).count();
+        if count >= self.limits.state.opens_per_client && (!has_it || how != How::NoCreate) {
+            wrong.push(NFS4ERR_DELAY);
+        }
+        wrong.extend(file.and_then(|file| self.stale(file)));
+        wrong
+    }
+
+    pub(super) fn downgrade(&mut self, cx: &mut Cx, stateid: Stateid, share: Share, result: &OpReply) {
+        let stateid = cx.resolve_exact(stateid);
+        let found = self.find_open(cx, stateid).map(|open| {
+            covered(&open.accesses, share.access).zip(covered(&open.denies, share.deny)).ok_or(NFS4ERR_INVAL)
+        });
+        let left = found.and_then(|left| left);
+        check(&Expect::unless(left.as_ref().err().copied().into_iter().collect()), result);
+        let Ok((accesses, denies)) = left else { return };
+        let open = self.opens.iter_mut().find(|open| open.other == stateid.other).expect("an open");
+        (open.accesses, open.denies) = (accesses, denies);
+        open.seqid += 1;
+        let answer = decoded::<OpenDowngrade>(result);
+        assert_eq!(answer, Stateid { seqid: open.seqid, other: open.other }, "the stateid of OPEN_DOWNGRADE");
+        cx.stateid = Some(answer);
+    }
+
+    pub(super) fn close(&mut self, cx: &mut Cx, stateid: Stateid, result: &OpReply) {
+        let stateid = cx.resolve_exact(stateid);
+        let wrong = self.find_open(cx, stateid).err();
+        check(&Expect::unless(wrong.into_iter().collect()), result);
+        if result.status.is_ok() {
+            self.remove_open(stateid.other);
+            cx.stateid = Some(Stateid::INVALID);
+        }
+    }
+
+    /// An open goes, with the locks that were made under it.
+    pub(crate) fn remove_open(&mut self, other: [u8; 12]) {
+        self.opens.retain(|open| open.other != other);
+        let under: Vec<_> =
+            self.lock_states.iter().filter(|lock| lock.open == other).map(|lock| lock.other).collect();
+        self.lock_states.retain(|lock| lock.open != other);
+        self.held.retain(|held| !under.contains(&held.state));
+    }
+}

@@ -1,0 +1,283 @@
+//! Requests as the simulation knows them, and as they cross the wire.
+
+use dittofs_framework::proto::{
+    ClientId, ClientOwner4, ExchangeIdFlags, Minor, NfsFh4, Sequence4Args, SessionId, StateOwner, Stateid,
+    component,
+};
+use dittofs_framework::testing::Compound;
+use dittofs_framework::xdr::Opaque;
+use dittofs_ops::close::{Close, Close4Args};
+use dittofs_ops::create_session::CreateSession;
+use dittofs_ops::destroy_clientid::{DestroyClientid, DestroyClientid4Args};
+use dittofs_ops::destroy_session::{DestroySession, DestroySession4Args};
+use dittofs_ops::exchange_id::ExchangeId;
+use dittofs_ops::free_stateid::{FreeStateid, FreeStateid4Args};
+use dittofs_ops::getfh::GetFh;
+use dittofs_ops::io::StableHow4;
+use dittofs_ops::lock::{Lock, Lock4Args, NfsLockType4};
+use dittofs_ops::lockt::Lockt;
+use dittofs_ops::locku::Locku;
+use dittofs_ops::open::{CreateHow4, Open, Open4Args, OpenClaim4, OpenFlag4};
+use dittofs_ops::open_downgrade::{OpenDowngrade, OpenDowngrade4Args};
+use dittofs_ops::putfh::PutFh;
+use dittofs_ops::read::{Read, Read4Args};
+use dittofs_ops::reclaim_complete::{ReclaimComplete, ReclaimComplete4Args};
+use dittofs_ops::remove::{Remove, Remove4Args};
+use dittofs_ops::sequence::Sequence;
+use dittofs_ops::test_stateid::{TestStateid, TestStateid4Args};
+use dittofs_ops::write::{Write, Write4Args};
+
+use super::range::CellRange;
+use crate::{
+    SessionOptions, create_session_args, exchange_id_args, lock_more, lock_test, lock_under, mode_attr, put,
+    unlock,
+};
+
+/// A file, by the order in which they came into being.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct FileNo(pub(crate) usize);
+
+/// A name in the one directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct NameNo(pub(crate) usize);
+
+/// A client machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ClientNo(pub(crate) usize);
+
+/// An open-owner or lock-owner of a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct OwnerNo(pub(crate) u8);
+
+/// share_access and share_deny.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Share {
+    pub(crate) access: u32,
+    pub(crate) deny: u32,
+}
+
+/// What OPEN does when there is no such file, or one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum How {
+    NoCreate,
+    Unchecked,
+    Guarded,
+}
+
+/// What OPEN opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Claim {
+    Name(NameNo),
+    Handle,
+}
+
+/// In whose name LOCK locks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Locker {
+    Open(Stateid, OwnerNo),
+    Existing(Stateid),
+}
+
+/// Shared or exclusive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Read,
+    Write,
+}
+
+impl Kind {
+    pub(crate) fn conflicts(self, other: Self) -> bool {
+        self == Self::Write || other == Self::Write
+    }
+}
+
+/// An operation behind SEQUENCE, or one that stands alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Op {
+    ExchangeId { owner: ClientNo, verifier: u64, update: bool },
+    CreateSession { clientid: ClientId, sequence: u32 },
+    DestroySession(SessionId),
+    DestroyClientid(ClientId),
+    ReclaimComplete,
+    PutDir,
+    PutFile(FileNo),
+    Open { owner: OwnerNo, share: Share, how: How, claim: Claim },
+    GetFh,
+    Downgrade { stateid: Stateid, share: Share },
+    Close(Stateid),
+    Lock { locker: Locker, kind: Kind, range: CellRange },
+    LockTest { owner: OwnerNo, kind: Kind, range: CellRange },
+    Unlock { stateid: Stateid, range: CellRange },
+    FreeStateid(Stateid),
+    TestStateid(Vec<Stateid>),
+    Read { stateid: Stateid },
+    Write { stateid: Stateid, at: u64, value: u8 },
+    Remove(NameNo),
+}
+
+/// One COMPOUND.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) minor: Minor,
+    pub(crate) uid: u32,
+    pub(crate) sequence: Option<Sequence4Args>,
+    pub(crate) ops: Vec<Op>,
+}
+
+/// Bytes of a file that the simulation writes and reads.
+pub(crate) const CONTENT: usize = 8;
+
+/// The filehandles of everything.
+#[derive(Debug)]
+pub(crate) struct Handles {
+    pub(crate) dir: NfsFh4,
+    pub(crate) files: Vec<NfsFh4>,
+}
+
+impl Handles {
+    pub(crate) fn file(&self, file: FileNo) -> &NfsFh4 {
+        &self.files[file.0]
+    }
+}
+
+pub(crate) fn name_of(name: NameNo) -> String {
+    format!("f{}", name.0)
+}
+
+pub(crate) fn owner_of(client: ClientNo) -> String {
+    format!("machine-{}", client.0)
+}
+
+pub(crate) fn state_owner(owner: OwnerNo) -> StateOwner {
+    crate::owner(&format!("owner-{}", owner.0))
+}
+
+impl Request {
+    pub(crate) fn compound(&self, handles: &Handles) -> Compound {
+        let start = Compound::new(self.minor);
+        let start = match &self.sequence {
+            Some(sequence) => start.op::<Sequence>(sequence),
+            None => start,
+        };
+        self.ops.iter().fold(start, |compound, op| append(compound, op, handles))
+    }
+}
+
+fn append(compound: Compound, op: &Op, handles: &Handles) -> Compound {
+    match op {
+        Op::ExchangeId { .. } | Op::CreateSession { .. } | Op::DestroySession(_) | Op::DestroyClientid(_) => {
+            append_of_client(compound, op)
+        }
+        Op::ReclaimComplete => compound.op::<ReclaimComplete>(&ReclaimComplete4Args { one_fs: false }),
+        Op::PutDir => compound.op::<PutFh>(&put(&handles.dir)),
+        Op::PutFile(file) => compound.op::<PutFh>(&put(handles.file(*file))),
+        Op::GetFh => compound.op::<GetFh>(&()),
+        Op::FreeStateid(stateid) => compound.op::<FreeStateid>(&FreeStateid4Args { fsa_stateid: *stateid }),
+        Op::TestStateid(stateids) => {
+            compound.op::<TestStateid>(&TestStateid4Args { ts_stateids: stateids.clone() })
+        }
+        Op::Remove(name) => compound.op::<Remove>(&Remove4Args { target: component(&name_of(*name)) }),
+        _ => append_on_file(compound, op),
+    }
+}
+
+fn append_of_client(compound: Compound, op: &Op) -> Compound {
+    match op {
+        Op::ExchangeId { owner, verifier, update } => {
+            let mut args = exchange_id_args(&owner_of(*owner), verifier.to_be_bytes());
+            args.client_owner =
+                ClientOwner4 { ownerid: Opaque::from(owner_of(*owner).as_str()), ..args.client_owner };
+            if *update {
+                args.flags = ExchangeIdFlags::UPD_CONFIRMED_REC_A;
+            }
+            compound.op::<ExchangeId>(&args)
+        }
+        Op::CreateSession { clientid, sequence } => {
+            let mut options = SessionOptions::default();
+            options.fore_channel.max_requests = SLOTS;
+            compound.op::<CreateSession>(&create_session_args(*clientid, *sequence, &options))
+        }
+        Op::DestroySession(sessionid) => {
+            compound.op::<DestroySession>(&DestroySession4Args { sessionid: *sessionid })
+        }
+        Op::DestroyClientid(clientid) => {
+            compound.op::<DestroyClientid>(&DestroyClientid4Args { clientid: *clientid })
+        }
+        _ => compound,
+    }
+}
+
+/// Slots that a client asks for.
+pub(crate) const SLOTS: u32 = 4;
+
+fn append_on_file(compound: Compound, op: &Op) -> Compound {
+    match op {
+        Op::Open { owner, share, how, claim } => {
+            compound.op::<Open>(&open_args(*owner, *share, *how, *claim))
+        }
+        Op::Downgrade { stateid, share } => compound.op::<OpenDowngrade>(&OpenDowngrade4Args {
+            open_stateid: *stateid,
+            seqid: 0,
+            share_access: share.access,
+            share_deny: share.deny,
+        }),
+        Op::Close(stateid) => compound.op::<Close>(&Close4Args { seqid: 0, open_stateid: *stateid }),
+        Op::Lock { locker, kind, range } => compound.op::<Lock>(&lock_args(*locker, *kind, *range)),
+        Op::LockTest { owner, kind, range } => {
+            let mut args = lock_test("", locktype(*kind), range.on_the_wire());
+            args.owner = state_owner(*owner);
+            compound.op::<Lockt>(&args)
+        }
+        Op::Unlock { stateid, range } => compound.op::<Locku>(&unlock(*stateid, range.on_the_wire())),
+        Op::Read { stateid } => {
+            let count = u32::try_from(CONTENT).expect("few bytes");
+            compound.op::<Read>(&Read4Args { stateid: *stateid, offset: 0, count })
+        }
+        Op::Write { stateid, at, value } => compound.op::<Write>(&Write4Args {
+            stateid: *stateid,
+            offset: *at,
+            stable: StableHow4::FileSync,
+            data: Opaque(bytes::Bytes::copy_from_slice(&[*value])),
+        }),
+        _ => compound,
+    }
+}
+
+fn open_args(owner: OwnerNo, share: Share, how: How, claim: Claim) -> Open4Args {
+    let attributes = mode_attr(0o666);
+    Open4Args {
+        seqid: 0,
+        share_access: share.access,
+        share_deny: share.deny,
+        owner: state_owner(owner),
+        openhow: match how {
+            How::NoCreate => OpenFlag4::NoCreate(()),
+            How::Unchecked => OpenFlag4::Create(CreateHow4::Unchecked(attributes)),
+            How::Guarded => OpenFlag4::Create(CreateHow4::Guarded(attributes)),
+        },
+        claim: match claim {
+            Claim::Name(name) => OpenClaim4::Null(component(&name_of(name))),
+            Claim::Handle => OpenClaim4::Fh(()),
+        },
+    }
+}
+
+fn lock_args(locker: Locker, kind: Kind, range: CellRange) -> Lock4Args {
+    match locker {
+        Locker::Open(open, owner) => {
+            let mut args = lock_under(open, "", locktype(kind), range.on_the_wire());
+            if let dittofs_ops::lock::Locker4::OpenOwner(new) = &mut args.locker {
+                new.lock_owner = state_owner(owner);
+            }
+            args
+        }
+        Locker::Existing(stateid) => lock_more(stateid, locktype(kind), range.on_the_wire()),
+    }
+}
+
+fn locktype(kind: Kind) -> NfsLockType4 {
+    match kind {
+        Kind::Read => NfsLockType4::ReadLt,
+        Kind::Write => NfsLockType4::WriteLt,
+    }
+}

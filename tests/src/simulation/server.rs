@@ -1,0 +1,134 @@
+//! The server in the same process: what a crash loses is dropped, what it leaves is kept.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
+use dittofs_framework::clock::TestClock;
+use dittofs_framework::compound::{Limits, Nfs4Program, Nfs4Service};
+use dittofs_framework::export::{ExportId, FilehandleKey, Namespace};
+use dittofs_framework::fs::Credentials;
+use dittofs_framework::proto::Minor;
+use dittofs_framework::rpc::{
+    AuthFlavor, Connection, ConnectionId, Principal, RpcCall, RpcProgram, RpcReply,
+};
+use dittofs_framework::session::ServerIdentity;
+use dittofs_framework::xdr::XdrWriter;
+use dittofs_ops::getfh::GetFh;
+use dittofs_ops::open::Open;
+
+use super::request::{Handles, NameNo, name_of};
+use crate::{BOTH, LocalSession, fattr, open_args, walk};
+
+/// What a server is started with, each time.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) limits: Limits,
+    pub(crate) lease: Duration,
+    /// Files that there are from the beginning.
+    pub(crate) files: usize,
+}
+
+/// A server that can crash.
+pub(crate) struct Server {
+    fs: Arc<MemoryFileSystem>,
+    clock: Arc<TestClock>,
+    settings: Settings,
+    service: Arc<Nfs4Service>,
+    boots: u32,
+    connections: u64,
+}
+
+impl Server {
+    /// Starts one with some empty files, and tells their handles.
+    pub(crate) fn start(settings: Settings, clock: Arc<TestClock>) -> (Self, Handles) {
+        let fs =
+            Arc::new(MemoryFileSystem::new(MemoryOptions { root_mode: 0o777, ..MemoryOptions::default() }));
+        let generous = Settings { limits: Limits::default(), ..settings.clone() };
+        let service = boot(&fs, &clock, &generous, 1);
+        let handles = make_files(&service, settings.files);
+        let mut server = Self { service, fs, clock, settings, boots: 1, connections: 0 };
+        server.restart();
+        (server, handles)
+    }
+
+    /// Another service on the same files. The one before is dropped without warning.
+    pub(crate) fn restart(&mut self) {
+        self.boots += 1;
+        self.service = boot(&self.fs, &self.clock, &self.settings, self.boots);
+    }
+
+    pub(crate) fn service(&self) -> &Nfs4Service {
+        &self.service
+    }
+
+    /// A connection that was never used.
+    pub(crate) fn connect(&mut self) -> Arc<Connection> {
+        self.connections += 1;
+        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 700));
+        Arc::new(Connection::new(ConnectionId(self.connections), peer))
+    }
+
+    /// Runs one COMPOUND to its end.
+    pub(crate) fn call(&self, connection: &Arc<Connection>, uid: u32, args: Bytes) -> Bytes {
+        let program = Arc::new(Nfs4Program::new(self.service.clone()));
+        let credentials = Credentials { uid, gid: uid, ..Credentials::root() };
+        let call = RpcCall {
+            xid: 1,
+            version: *program.versions().start(),
+            procedure: 1,
+            principal: Principal { flavor: AuthFlavor::Sys, credentials },
+            record_len: u32::try_from(args.len()).expect("a short request"),
+            args,
+            connection: connection.clone(),
+            reply_header_len: 0,
+        };
+        let mut future = program.call(call, XdrWriter::new());
+        match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready((RpcReply::Success, writer)) => writer.finish().to_bytes(),
+            Poll::Ready((reply, _)) => panic!("the RPC is answered with {reply:?}"),
+            Poll::Pending => panic!("the call waits"),
+        }
+    }
+
+    /// Checks the invariants of the state and of the sessions.
+    pub(crate) fn check(&self) {
+        self.service.state().check_invariants().expect("the state's invariants");
+        self.service.sessions().check_invariants();
+    }
+}
+
+fn boot(
+    fs: &Arc<MemoryFileSystem>,
+    clock: &Arc<TestClock>,
+    settings: &Settings,
+    boots: u32,
+) -> Arc<Nfs4Service> {
+    let namespace =
+        Namespace::builder().export(ExportId(1), "/export", fs.clone()).build().expect("an export");
+    let service = Nfs4Service::builder(namespace)
+        .filehandle_key(FilehandleKey::from_bytes([7; 16]))
+        .identity(ServerIdentity::new(b"simulated", boots))
+        .limits(settings.limits.clone())
+        .lease(settings.lease)
+        .clock(clock.clone())
+        .build();
+    Arc::new(service.expect("a service"))
+}
+
+fn make_files(service: &Arc<Nfs4Service>, files: usize) -> Handles {
+    let mut session = LocalSession::open(service, Minor::V2);
+    let dir = walk(session.compound(), &["export"]).op::<GetFh>(&());
+    let dir = session.run(dir).ok().get::<GetFh>().object;
+    let mode = fattr(&[(dittofs_framework::attr::FATTR4_MODE, &0o666u32)]);
+    let how = dittofs_ops::open::OpenFlag4::Create(dittofs_ops::open::CreateHow4::Unchecked(mode));
+    let make = |index| {
+        let args = open_args(&name_of(NameNo(index)), BOTH, 0, "maker", how.clone());
+        let compound = walk(session.compound(), &["export"]).op::<Open>(&args).op::<GetFh>(&());
+        session.run(compound).ok().get::<GetFh>().object
+    };
+    Handles { dir, files: (0..files).map(make).collect() }
+}

@@ -1,0 +1,291 @@
+//! One world: server, clients and network, moved on by one sequence of random numbers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use dittofs_framework::clock::TestClock;
+use dittofs_framework::compound::Limits;
+use dittofs_framework::proto::Minor;
+use dittofs_framework::rpc::Connection;
+use dittofs_framework::testing::CompoundReply;
+
+use super::client::{Client, Intent, View};
+use super::model::Model;
+use super::network::{Message, Network, Packet, Weather};
+use super::request::{ClientNo, Request};
+use super::server::{Server, Settings};
+use super::{Options, Trace, safety};
+use crate::Random;
+
+/// The lease, in milliseconds.
+const LEASE: u64 = 10_000;
+
+pub(crate) struct World {
+    rng: Random,
+    clock: Arc<TestClock>,
+    /// Milliseconds since the beginning.
+    now: u64,
+    server: Server,
+    pub(crate) model: Model,
+    clients: Vec<Client>,
+    incarnations: Vec<u32>,
+    /// As which user each client speaks to the server.
+    network: Network,
+    requests: u64,
+    trace: Trace,
+}
+
+/// What differs from world to world.
+struct Plan {
+    clients: usize,
+    names: usize,
+    files: usize,
+    limits: Limits,
+    weather: Weather,
+}
+
+impl Plan {
+    fn new(rng: &mut Random) -> Self {
+        let files = 1 + rng.below(3);
+        let weather = match rng.below(3) {
+            0 => Weather { lost: 0, doubled: 2, late: 2 },
+            1 => Weather { lost: 4, doubled: 5, late: 5 },
+            _ => Weather { lost: 15, doubled: 20, late: 10 },
+        };
+        Self { clients: 2 + rng.below(4), names: files + rng.below(2), files, limits: limits(rng), weather }
+    }
+}
+
+/// In every other world the limits are so small that they are met.
+fn limits(rng: &mut Random) -> Limits {
+    let mut limits = Limits::default();
+    // Growing and shrinking sessions have a model of their own.
+    limits.sessions.slot_window = Duration::from_hours(1000);
+    limits.sessions.slots_initial = 2 + u32::try_from(rng.below(3)).expect("few slots");
+    limits.sessions.slots_per_session = limits.sessions.slots_initial;
+    if rng.below(2) == 0 {
+        return limits;
+    }
+    let mut small = |least: usize, more: usize| least + rng.below(more);
+    limits.sessions.clients = small(2, 6);
+    limits.sessions.sessions_per_client = small(1, 3);
+    limits.state.opens_per_client = small(1, 5);
+    limits.state.lock_stateids_per_client = small(1, 5);
+    limits.state.locks_per_file = small(2, 6);
+    limits.state.locks_per_client = small(2, 6);
+    limits.state.locks_total = small(3, 8);
+    limits
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, trace: Trace) -> Self {
+        let mut rng = Random::new(seed);
+        let plan = Plan::new(&mut rng);
+        let clock = Arc::new(TestClock::default());
+        let settings =
+            Settings { limits: plan.limits.clone(), lease: Duration::from_millis(LEASE), files: plan.files };
+        let (mut server, handles) = Server::start(settings, clock.clone());
+        let clients = (0..plan.clients).map(|index| {
+            let minor = rng.one_of(&[Minor::V1, Minor::V2]);
+            let uid = 1000 + u32::try_from(rng.below(2)).expect("few users");
+            Client::new(ClientNo(index), minor, uid, server.connect())
+        });
+        let clients: Vec<_> = clients.collect();
+        Self {
+            model: Model::new(LEASE, plan.limits, handles, plan.names),
+            network: Network::new(plan.weather, plan.clients),
+            incarnations: vec![0; plan.clients],
+            rng,
+            clock,
+            now: 0,
+            server,
+            clients,
+            requests: 0,
+            trace,
+        }
+    }
+
+    /// Lets the world run.
+    ///
+    /// # Panics
+    /// If anything is not as it must be.
+    pub(crate) fn run(mut self, options: &Options) -> Trace {
+        for _ in 0..options.steps {
+            self.step();
+            self.server.check();
+            self.check_holders();
+            safety::check(&mut self.clients, &self.model, self.now);
+        }
+        self.trace
+    }
+
+    fn step(&mut self) {
+        match self.rng.below(1000) {
+            0..=14 => self.chaos(),
+            15..=549 => self.deliver(),
+            _ => {
+                let delay = self.rng.u64() % 60;
+                self.advance_to(self.now + delay);
+                self.act();
+            }
+        }
+    }
+
+    fn advance_to(&mut self, to: u64) {
+        if to > self.now {
+            self.clock.advance(Duration::from_millis(to - self.now));
+            self.now = to;
+        }
+    }
+
+    /// Something that nobody asked for.
+    fn chaos(&mut self) {
+        let client = ClientNo(self.rng.below(self.clients.len()));
+        let now = self.now;
+        match self.rng.below(12) {
+            0..=1 => {
+                let by = self.rng.one_of(&[LEASE / 2, LEASE - 1, LEASE, LEASE + 1, 2 * LEASE + 1]);
+                self.trace.line(|| format!("{now} the time jumps by {by}"));
+                self.advance_to(now + by);
+            }
+            2..=5 => {
+                self.trace.line(|| format!("{now} the reaper comes"));
+                self.server.service().reap();
+                self.model.reap(now);
+            }
+            6..=7 => {
+                let until = now + self.rng.u64() % (3 * LEASE);
+                self.trace.line(|| format!("{now} {client:?} is cut off until {until}"));
+                self.network.cut(client, until);
+            }
+            8 => {
+                self.trace.line(|| format!("{now} {client:?} crashes"));
+                self.incarnations[client.0] += 1;
+                let connection = self.server.connect();
+                self.clients[client.0].restart(connection);
+            }
+            9..=10 => self.clients[client.0].connection = self.server.connect(),
+            _ => self.crash_server(),
+        }
+    }
+
+    fn crash_server(&mut self) {
+        let now = self.now;
+        self.trace.line(|| format!("{now} the server crashes"));
+        self.server.restart();
+        self.model.crash();
+        self.network.lose_replies();
+        for client in &mut self.clients {
+            client.connection = self.server.connect();
+            client.belief.lose_all();
+        }
+    }
+
+    /// A client does something.
+    fn act(&mut self) {
+        let index = self.rng.below(self.clients.len());
+        let view = self.view(index);
+        match self.clients[index].next(&mut self.rng, &view) {
+            Intent::Nothing => {}
+            Intent::Send(requests) => requests.into_iter().for_each(|request| self.send(index, request)),
+            Intent::Resend(id) => self.resend(index, id),
+            Intent::Stray(request) => {
+                let bytes = request.compound(&self.model.handles).encode();
+                self.dispatch(index, None, request, bytes);
+            }
+        }
+    }
+
+    fn view(&self, index: usize) -> View {
+        let others = || self.clients.iter().filter(move |client| client.no.0 != index);
+        View {
+            now: self.now,
+            names: self.model.names.len(),
+            files: self.model.handles.files.len(),
+            clients: self.clients.len(),
+            stateids: others().flat_map(Client::stateids).collect(),
+            clientids: others().filter_map(Client::clientid).collect(),
+        }
+    }
+
+    fn send(&mut self, index: usize, request: Request) {
+        self.requests += 1;
+        let id = self.requests;
+        let compound = request.compound(&self.model.handles);
+        let bytes = self.clients[index].expect_reply(id, self.now, request.clone(), compound);
+        self.dispatch(index, Some(id), request, bytes);
+    }
+
+    fn resend(&mut self, index: usize, id: u64) {
+        let now = self.now;
+        let client = &mut self.clients[index];
+        let Some(pending) = client.pending.iter_mut().find(|pending| pending.id == id) else { return };
+        pending.resent = now;
+        let (request, bytes) = (pending.request.clone(), pending.bytes.clone());
+        self.dispatch(index, Some(id), request, bytes);
+    }
+
+    fn dispatch(&mut self, index: usize, id: Option<u64>, request: Request, bytes: Bytes) {
+        let packet = Packet {
+            due: self.now,
+            client: ClientNo(index),
+            incarnation: self.incarnations[index],
+            id,
+            message: Message::Request { request, bytes },
+        };
+        self.network.send(&mut self.rng, &packet);
+    }
+
+    /// A message arrives.
+    fn deliver(&mut self) {
+        let Some(packet) = self.network.receive() else { return };
+        self.advance_to(packet.due);
+        match &packet.message {
+            Message::Request { request, bytes } => {
+                let connection = self.clients[packet.client.0].connection.clone();
+                let reply = self.execute(&packet, &connection, request, bytes);
+                let packet = Packet { due: self.now, message: Message::Reply(reply.raw), ..packet };
+                self.network.send(&mut self.rng, &packet);
+            }
+            Message::Reply(body) => {
+                let Some(id) = packet.id else { return };
+                if packet.incarnation != self.incarnations[packet.client.0] {
+                    return;
+                }
+                let client = &mut self.clients[packet.client.0];
+                if let Some(reply) = client.receive(id, body, &self.model.handles) {
+                    let (now, no) = (self.now, packet.client.0);
+                    self.trace.line(|| format!("{now} client {no} <- #{id} {}", reply.status));
+                }
+            }
+        }
+    }
+
+    fn execute(
+        &mut self,
+        packet: &Packet,
+        connection: &Arc<Connection>,
+        request: &Request,
+        bytes: &Bytes,
+    ) -> CompoundReply {
+        let body = self.server.call(connection, request.uid, bytes.clone());
+        let reply = request.compound(&self.model.handles).reply(&body);
+        let (now, no, id) = (self.now, packet.client.0, packet.id.unwrap_or(0));
+        self.trace.outcome(&reply);
+        self.trace.line(|| {
+            let sequence = request.sequence.map(|args| (args.sessionid, args.slotid, args.sequenceid));
+            format!("{now} server: client {no} #{id} {sequence:?} {:?} -> {}", request.ops, reply.status)
+        });
+        self.model.execute(now, connection.id(), request, &reply);
+        reply
+    }
+
+    /// The server must know of state exactly for those who have it.
+    fn check_holders(&self) {
+        for record in &self.model.records {
+            let knows = self.server.service().state().has_state(record.id);
+            assert_eq!(knows, self.model.has_state(record.id), "state of {:?}", record.id);
+        }
+    }
+}
