@@ -59,6 +59,8 @@ pub(crate) struct Mark {
     gives_up: GivesUp,
     opens: u64,
     locks: u64,
+    /// Its reply came too late to be sure of anything.
+    pub(crate) is_late: bool,
 }
 
 #[derive(Debug, Default)]
@@ -78,7 +80,7 @@ impl Belief {
         if gives_up.locks {
             self.lock_traffic.begin();
         }
-        Mark { gives_up, opens: self.open_traffic.events, locks: self.lock_traffic.events }
+        Mark { gives_up, opens: self.open_traffic.events, locks: self.lock_traffic.events, is_late: false }
     }
 
     /// Its reply came, or it will never be carried out any more.
@@ -98,7 +100,7 @@ impl Belief {
     }
 
     pub(crate) fn gain_open(&mut self, mark: &Mark, other: [u8; 12], file: FileNo, share: Share) {
-        if !self.open_traffic.is_quiet_since(mark.opens, mark.gives_up.opens) {
+        if mark.is_late || !self.open_traffic.is_quiet_since(mark.opens, mark.gives_up.opens) {
             return;
         }
         match self.opens.iter_mut().find(|open| open.other == other) {
@@ -117,7 +119,7 @@ impl Belief {
         range: CellRange,
         (state, open): ([u8; 12], [u8; 12]),
     ) {
-        if !self.lock_traffic.is_quiet_since(mark.locks, mark.gives_up.locks) {
+        if mark.is_late || !self.lock_traffic.is_quiet_since(mark.locks, mark.gives_up.locks) {
             return;
         }
         self.give_up_range(file, Some(owner), range);

@@ -1,21 +1,24 @@
 //! The server in the same process: what a crash loses is dropped, what it leaves is kept.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::DerefMut;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
 use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
-use dittofs_framework::clock::TestClock;
+use dittofs_framework::clock::{Clock as _, TestClock};
 use dittofs_framework::compound::{Limits, Nfs4Program, Nfs4Service};
 use dittofs_framework::export::{ExportId, FilehandleKey, Namespace};
 use dittofs_framework::fs::Credentials;
-use dittofs_framework::proto::Minor;
+use dittofs_framework::proto::{ClientId, Minor, Stateid, Status};
 use dittofs_framework::rpc::{
     AuthFlavor, Connection, ConnectionId, Principal, RpcCall, RpcProgram, RpcReply,
 };
 use dittofs_framework::session::ServerIdentity;
+use dittofs_framework::state::Caller;
 use dittofs_framework::xdr::XdrWriter;
 use dittofs_ops::getfh::GetFh;
 use dittofs_ops::open::Open;
@@ -86,18 +89,35 @@ impl Server {
             connection: connection.clone(),
             reply_header_len: 0,
         };
-        let mut future = program.call(call, XdrWriter::new());
-        match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready((RpcReply::Success, writer)) => writer.finish().to_bytes(),
-            Poll::Ready((reply, _)) => panic!("the RPC is answered with {reply:?}"),
-            Poll::Pending => panic!("the call waits"),
+        match at_once(program.call(call, XdrWriter::new())) {
+            (RpcReply::Success, writer) => writer.finish().to_bytes(),
+            (reply, _) => panic!("the RPC is answered with {reply:?}"),
         }
+    }
+
+    /// The reaper comes by.
+    pub(crate) fn reap(&self) {
+        at_once(std::pin::pin!(self.service.reap()));
+    }
+
+    /// What TEST_STATEID would answer to a client.
+    pub(crate) fn test_stateid(&self, client: ClientId, stateid: Stateid) -> Status {
+        let caller = Caller { client: Some(client), now: self.clock.now() };
+        self.service.state().test_stateid(caller, &stateid)
     }
 
     /// Checks the invariants of the state and of the sessions.
     pub(crate) fn check(&self) {
         self.service.state().check_invariants().expect("the state's invariants");
         self.service.sessions().check_invariants();
+    }
+}
+
+/// Nothing in a simulated server waits for anything.
+fn at_once<T>(mut future: Pin<impl DerefMut<Target: Future<Output = T>>>) -> T {
+    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => done,
+        Poll::Pending => panic!("the call waits"),
     }
 }
 

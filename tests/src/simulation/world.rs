@@ -151,7 +151,7 @@ impl World {
             }
             2..=5 => {
                 self.trace.line(|| format!("{now} the reaper comes"));
-                self.server.service().reap();
+                self.server.reap();
                 self.model.reap(now);
             }
             6..=7 => {
@@ -240,7 +240,8 @@ impl World {
     /// A message arrives.
     fn deliver(&mut self) {
         let Some(packet) = self.network.receive() else { return };
-        self.advance_to(packet.due);
+        // No two requests at the same moment: which client was silent for longest is never a matter of chance.
+        self.advance_to(packet.due.max(self.now + 1));
         match &packet.message {
             Message::Request { request, bytes } => {
                 let connection = self.clients[packet.client.0].connection.clone();
@@ -254,7 +255,7 @@ impl World {
                     return;
                 }
                 let client = &mut self.clients[packet.client.0];
-                if let Some(reply) = client.receive(id, body, &self.model.handles) {
+                if let Some(reply) = client.receive(id, body, &self.model.handles, (self.now, LEASE)) {
                     let (now, no) = (self.now, packet.client.0);
                     self.trace.line(|| format!("{now} client {no} <- #{id} {}", reply.status));
                 }
@@ -277,7 +278,8 @@ impl World {
             let sequence = request.sequence.map(|args| (args.sessionid, args.slotid, args.sequenceid));
             format!("{now} server: client {no} #{id} {sequence:?} {:?} -> {}", request.ops, reply.status)
         });
-        self.model.execute(now, connection.id(), request, &reply);
+        let probe = |client, stateid| self.server.test_stateid(client, stateid);
+        self.model.execute(now, connection.id(), request, &reply, &probe);
         reply
     }
 
@@ -286,6 +288,9 @@ impl World {
         for record in &self.model.records {
             let knows = self.server.service().state().has_state(record.id);
             assert_eq!(knows, self.model.has_state(record.id), "state of {:?}", record.id);
+            let revoked = self.model.revoked.iter().any(|revoked| revoked.client == record.id);
+            let knows = self.server.service().state().has_revoked(record.id);
+            assert_eq!(knows, revoked, "revoked state of {:?}", record.id);
         }
     }
 }

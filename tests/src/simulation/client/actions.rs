@@ -175,6 +175,12 @@ impl Client {
     }
 
     fn work(&self, rng: &mut Random, view: &View) -> Vec<Op> {
+        if self.is_missing_state && rng.below(3) == 0 {
+            return match self.knowledge.revoked.first() {
+                Some(stateid) => vec![Op::FreeStateid(*stateid)],
+                None => vec![Op::TestStateid(self.knowledge.stateids())],
+            };
+        }
         match rng.below(100) {
             0..=25 => open(rng, view),
             26..=28 => open_and_more(rng, view),

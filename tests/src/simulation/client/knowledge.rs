@@ -26,6 +26,8 @@ pub(super) struct Knowledge {
     pub(super) locks: Vec<KnownLock>,
     /// What was closed, freed or lost: to be tried again.
     pub(super) dead: Vec<Stateid>,
+    /// What was revoked, and is to be freed.
+    pub(super) revoked: Vec<Stateid>,
 }
 
 /// How many dead stateids are remembered.
@@ -72,13 +74,22 @@ impl Knowledge {
     pub(super) fn gone(&mut self, stateid: Stateid) {
         self.opens.retain(|open| open.stateid.other != stateid.other);
         self.locks.retain(|lock| lock.stateid.other != stateid.other && lock.open != stateid.other);
+        self.revoked.retain(|revoked| revoked.other != stateid.other);
         self.dead.push(stateid);
         if self.dead.len() > DEAD {
             self.dead.remove(0);
         }
     }
 
+    /// The server revoked it.
+    pub(super) fn lost(&mut self, stateid: Stateid) {
+        if !self.revoked.iter().any(|revoked| revoked.other == stateid.other) {
+            self.revoked.push(stateid);
+        }
+    }
+
     pub(super) fn forget_all(&mut self) {
+        self.revoked.clear();
         for stateid in self.stateids() {
             self.gone(stateid);
         }

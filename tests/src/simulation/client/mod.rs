@@ -15,7 +15,7 @@ pub(crate) use actions::View;
 use knowledge::Knowledge;
 
 use super::belief::{Belief, GivesUp, Mark};
-use super::request::{ClientNo, FileNo, Op, Request};
+use super::request::{ClientNo, FileNo, Locker, Op, Request};
 use crate::Random;
 
 /// A request that a client waits for.
@@ -63,6 +63,8 @@ pub(crate) struct Client {
     sessions: Vec<Held>,
     needs_complete: bool,
     mood: Mood,
+    /// SEQUENCE said that something was revoked.
+    is_missing_state: bool,
     knowledge: Knowledge,
     pub(crate) belief: Belief,
     pub(crate) pending: Vec<Pending>,
@@ -94,6 +96,7 @@ impl Client {
             sessions: Vec::new(),
             needs_complete: true,
             mood: Mood::Working,
+            is_missing_state: false,
             knowledge: Knowledge::default(),
             belief: Belief::default(),
             pending: Vec::new(),
@@ -127,6 +130,10 @@ impl Client {
         for op in ops {
             match op {
                 Op::PutFile(at) => file = Some(*at),
+                // Nobody knows before the reply what the current stateid stands for.
+                Op::Close(Stateid::CURRENT) | Op::Lock { locker: Locker::Open(Stateid::CURRENT, _), .. } => {
+                    self.belief.lose_all();
+                }
                 Op::Close(stateid) => self.belief.give_up_open(stateid.other),
                 Op::Downgrade { stateid, share } => self.belief.narrow(stateid.other, *share),
                 Op::FreeStateid(stateid) => self.belief.give_up_lock_state(stateid.other),

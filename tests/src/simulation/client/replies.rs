@@ -11,6 +11,8 @@ use dittofs_ops::create_session::CreateSession;
 use dittofs_ops::exchange_id::ExchangeId;
 use dittofs_ops::getfh::GetFh;
 use dittofs_ops::open::Open;
+use dittofs_ops::sequence::Sequence;
+use dittofs_ops::test_stateid::TestStateid;
 
 use super::knowledge::{KnownLock, KnownOpen};
 use super::{Client, Held, Pending};
@@ -19,9 +21,20 @@ use crate::simulation::request::{Claim, FileNo, Handles, Locker, Op};
 
 impl Client {
     /// A reply came. If nobody waits for it any more, it is a duplicate.
-    pub(crate) fn receive(&mut self, id: u64, body: &Bytes, handles: &Handles) -> Option<CompoundReply> {
+    pub(crate) fn receive(
+        &mut self,
+        id: u64,
+        body: &Bytes,
+        handles: &Handles,
+        (now, lease): (u64, u64),
+    ) -> Option<CompoundReply> {
         let index = self.pending.iter().position(|pending| pending.id == id)?;
-        let pending = self.pending.remove(index);
+        let mut pending = self.pending.remove(index);
+        if !self.has_lease(now, lease) {
+            self.belief.lose_all();
+        }
+        // What was granted so long ago may be gone again.
+        pending.mark.is_late = now - pending.sent > lease;
         let reply = pending.compound.reply(body);
         match pending.request.sequence {
             Some(_) => self.receive_in_session(&pending, &reply, handles),
@@ -43,6 +56,7 @@ impl Client {
             session.next[slot] = session.next[slot].wrapping_add(1);
         }
         self.renewed = self.renewed.max(Some(pending.sent));
+        self.is_missing_state = !decoded::<Sequence>(first).status_flags.is_empty();
         if reply.status == NFS4ERR_RETRY_UNCACHED_REP {
             return;
         }
@@ -98,6 +112,15 @@ impl Client {
                 self.belief.give_up_open(at.resolve(*stateid).other);
                 self.knowledge.gone(at.resolve(*stateid));
             }
+            Op::TestStateid(stateids) => {
+                let answers = decoded::<TestStateid>(result).tsr_status_codes;
+                for (stateid, _) in
+                    stateids.iter().zip(answers).filter(|(_, answer)| *answer == NFS4ERR_EXPIRED)
+                {
+                    self.knowledge.gone(*stateid);
+                    self.knowledge.lost(*stateid);
+                }
+            }
             Op::FreeStateid(stateid) => {
                 self.belief.give_up_lock_state(at.resolve(*stateid).other);
                 self.knowledge.gone(at.resolve(*stateid));
@@ -125,6 +148,9 @@ impl Client {
         let is_current = |known: Stateid| known.other == stateid.other && stateid.seqid <= known.seqid;
         if self.knowledge.stateids().into_iter().any(is_current) {
             self.knowledge.gone(stateid);
+            if status == NFS4ERR_EXPIRED {
+                self.knowledge.lost(stateid);
+            }
         }
     }
 

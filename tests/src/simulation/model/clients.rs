@@ -56,7 +56,7 @@ impl Model {
     /// RFC 8881 section 18.35.4.
     pub(super) fn exchange_id(
         &mut self,
-        cx: &Cx,
+        cx: &Cx<'_>,
         owner: ClientNo,
         verifier: u64,
         update: bool,
@@ -87,14 +87,14 @@ impl Model {
             }
         }
         self.drop_unconfirmed(owner);
-        if self.records.len() >= self.limits.sessions.clients {
+        if self.records.len() >= self.limits.sessions.clients && !self.evict(cx.now) {
             return check(&Expect::only(NFS4ERR_DELAY), result);
         }
         check(&Expect::only(NFS4_OK), result);
         self.add_record(cx, owner, verifier, result);
     }
 
-    fn update(confirmed: Option<&Record>, cx: &Cx, verifier: u64, result: &OpReply) {
+    fn update(confirmed: Option<&Record>, cx: &Cx<'_>, verifier: u64, result: &OpReply) {
         let expect = match confirmed {
             None => Expect::only(NFS4ERR_NOENT),
             Some(record) if record.verifier != verifier => Expect::only(NFS4ERR_NOT_SAME),
@@ -104,7 +104,7 @@ impl Model {
         check(&expect, result);
     }
 
-    fn add_record(&mut self, cx: &Cx, owner: ClientNo, verifier: u64, result: &OpReply) {
+    fn add_record(&mut self, cx: &Cx<'_>, owner: ClientNo, verifier: u64, result: &OpReply) {
         let answer = decoded::<ExchangeId>(result);
         let id = answer.clientid;
         assert!(!self.clientids.contains(&id), "{id:?} was given out before");
@@ -124,7 +124,7 @@ impl Model {
     }
 
     /// RFC 8881 section 18.36.4.
-    pub(super) fn create_session(&mut self, cx: &Cx, id: ClientId, sequence: u32, result: &OpReply) {
+    pub(super) fn create_session(&mut self, cx: &Cx<'_>, id: ClientId, sequence: u32, result: &OpReply) {
         if self.record(id).is_some_and(|record| self.is_forgotten(record, cx.now)) {
             self.records.retain(|record| record.id != id);
         }
@@ -153,7 +153,7 @@ impl Model {
         }
     }
 
-    fn session_created(&mut self, cx: &Cx, id: ClientId, sequence: u32, result: &OpReply) {
+    fn session_created(&mut self, cx: &Cx<'_>, id: ClientId, sequence: u32, result: &OpReply) {
         let owner = self.record(id).expect("a record").owner;
         let old = |record: &&Record| record.owner == owner && record.is_confirmed && record.id != id;
         if let Some(old) = self.records.iter().find(old).map(|record| record.id) {
@@ -175,7 +175,7 @@ impl Model {
     }
 
     /// RFC 8881 section 18.50.
-    pub(super) fn destroy_clientid(&mut self, cx: &Cx, id: ClientId, result: &OpReply) {
+    pub(super) fn destroy_clientid(&mut self, cx: &Cx<'_>, id: ClientId, result: &OpReply) {
         let Some(record) = self.record(id) else {
             return check(&Expect::only(NFS4ERR_STALE_CLIENTID), result);
         };
@@ -193,7 +193,7 @@ impl Model {
     }
 
     /// RFC 8881 section 18.51.
-    pub(super) fn reclaim_complete(&mut self, cx: &Cx, result: &OpReply) {
+    pub(super) fn reclaim_complete(&mut self, cx: &Cx<'_>, result: &OpReply) {
         let record = self.record_mut(cx.clientid());
         let wrong = if record.has_completed { vec![NFS4ERR_COMPLETE_ALREADY] } else { Vec::new() };
         record.has_completed = true;
@@ -210,7 +210,10 @@ impl Model {
 
     /// What the reaper takes.
     pub(crate) fn reap(&mut self, now: u64) {
-        let is_due = |record: &&Record| self.is_expired(record, now) || self.is_forgotten(record, now);
+        let is_holding = |id| self.has_state(id) || self.revoked.iter().any(|revoked| revoked.client == id);
+        let is_due = |record: &&Record| {
+            self.is_forgotten(record, now) || (self.is_expired(record, now) && !is_holding(record.id))
+        };
         let due: Vec<_> = self.records.iter().filter(is_due).map(|record| record.id).collect();
         for id in due {
             self.drop_client(id);
@@ -224,5 +227,6 @@ impl Model {
         self.opens.retain(|open| open.client != id);
         self.lock_states.retain(|state| state.client != id);
         self.held.retain(|held| held.client != id);
+        self.revoked.retain(|revoked| revoked.client != id);
     }
 }

@@ -4,12 +4,13 @@ use dittofs_framework::proto::{NFS4ERR_BAD_STATEID, NFS4ERR_LOCKED, NFS4ERR_OPEN
 use dittofs_framework::testing::OpReply;
 use dittofs_ops::read::Read;
 
+use super::revocation::InTheWay;
 use super::stateids::{Found, check_seqid};
 use super::{Cx, Expect, Model, Open, check, decoded};
 use crate::{READ, WRITE};
 
 impl Model {
-    pub(super) fn read(&self, cx: &Cx, stateid: Stateid, result: &OpReply) {
+    pub(super) fn read(&mut self, cx: &Cx<'_>, stateid: Stateid, result: &OpReply) {
         check(&Expect::unless(self.wrong_with_io(cx, stateid, READ)), result);
         if result.status.is_ok() {
             let file = &self.files[cx.file().expect("a file").0];
@@ -18,7 +19,7 @@ impl Model {
         }
     }
 
-    pub(super) fn write(&mut self, cx: &Cx, stateid: Stateid, at: u64, value: u8, result: &OpReply) {
+    pub(super) fn write(&mut self, cx: &Cx<'_>, stateid: Stateid, at: u64, value: u8, result: &OpReply) {
         check(&Expect::unless(self.wrong_with_io(cx, stateid, WRITE)), result);
         if result.status.is_ok() {
             let file = &mut self.files[cx.file().expect("a file").0];
@@ -28,17 +29,18 @@ impl Model {
         }
     }
 
-    fn wrong_with_io(&self, cx: &Cx, stateid: Stateid, access: u32) -> Vec<Status> {
+    fn wrong_with_io(&mut self, cx: &Cx<'_>, stateid: Stateid, access: u32) -> Vec<Status> {
         let file = cx.file().expect("a file");
         let stateid = cx.resolve(stateid);
-        let on_file = || self.opens.iter().filter(|open| open.file == file);
         if stateid == Stateid::ANONYMOUS || stateid == Stateid::READ_BYPASS {
             let bypasses = stateid == Stateid::READ_BYPASS && access == READ;
-            let denied = !bypasses && on_file().any(|open| open.deny() & access != 0);
-            return denied.then_some(NFS4ERR_LOCKED).into_iter().chain(self.stale(file)).collect();
+            let denies = |open: &Open| !bypasses && open.file == file && open.deny() & access != 0;
+            let met = self.meet_opens(cx, denies);
+            let locked = (met == InTheWay::Refused).then_some(NFS4ERR_LOCKED);
+            return locked.into_iter().chain(self.stale(file)).collect();
         }
         let open = match self.open_for_io(cx, stateid) {
-            Ok(open) => open,
+            Ok(open) => open.clone(),
             Err(status) => return std::iter::once(status).chain(self.stale(file)).collect(),
         };
         if open.access() & access != 0 {
@@ -47,11 +49,12 @@ impl Model {
         if access == WRITE {
             return vec![NFS4ERR_OPENMODE];
         }
-        let others_deny = on_file().any(|other| other.other != open.other && other.deny() & READ != 0);
-        if others_deny { vec![NFS4ERR_LOCKED] } else { Vec::new() }
+        let denies =
+            |other: &Open| other.file == file && other.other != open.other && other.deny() & READ != 0;
+        if self.meet_opens(cx, denies) == InTheWay::Refused { vec![NFS4ERR_LOCKED] } else { Vec::new() }
     }
 
-    fn open_for_io(&self, cx: &Cx, stateid: Stateid) -> Result<&Open, Status> {
+    fn open_for_io(&self, cx: &Cx<'_>, stateid: Stateid) -> Result<&Open, Status> {
         let found = self.state(cx.clientid(), stateid.other)?;
         let other = match found {
             Found::Open(open) => open.other,

@@ -8,6 +8,7 @@ use dittofs_framework::xdr::decode_all;
 use dittofs_ops::lock::{Lock as LockOp, Lock4Denied, NfsLockType4};
 use dittofs_ops::locku::Locku;
 
+use super::revocation::InTheWay;
 use super::{Cx, Expect, Model, check, decoded};
 use crate::simulation::range::{CELLS, CellRange};
 use crate::simulation::request::{FileNo, Kind, Locker, OwnerNo, state_owner};
@@ -42,25 +43,34 @@ struct Holder {
     state: Option<[u8; 12]>,
 }
 
+/// Which limit there is no room in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exceeds {
+    Nothing,
+    /// That of the file or of the client.
+    Own,
+    /// That of all.
+    Total,
+}
+
 impl Model {
     pub(super) fn lock(
         &mut self,
-        cx: &mut Cx,
+        cx: &mut Cx<'_>,
         locker: Locker,
         kind: Kind,
         range: CellRange,
         result: &OpReply,
     ) {
         let holder = self.holder(cx, locker);
-        let wrong = match &holder {
+        let mut wrong = match &holder {
             Err(status) => vec![*status],
             Ok(holder) => self.wrong_with_lock(cx, holder, kind, range),
         };
-        let mut wrong_or_stale = wrong;
-        if !wrong_or_stale.is_empty() {
-            wrong_or_stale.extend(cx.file().and_then(|file| self.stale(file)));
+        if !wrong.is_empty() {
+            wrong.extend(cx.file().and_then(|file| self.stale(file)));
         }
-        check(&Expect::unless(wrong_or_stale), result);
+        check(&Expect::unless(wrong), result);
         if result.status == NFS4ERR_DENIED {
             let owner = holder.as_ref().map(|holder| holder.owner);
             self.check_denied(cx, owner.expect("a holder"), kind, range, result);
@@ -71,7 +81,7 @@ impl Model {
         }
     }
 
-    fn holder(&self, cx: &Cx, locker: Locker) -> Result<Holder, Status> {
+    fn holder(&self, cx: &Cx<'_>, locker: Locker) -> Result<Holder, Status> {
         match locker {
             Locker::Open(stateid, owner) => {
                 let open = self.find_open(cx, cx.resolve(stateid))?.other;
@@ -85,28 +95,45 @@ impl Model {
         }
     }
 
-    fn wrong_with_lock(&self, cx: &Cx, holder: &Holder, kind: Kind, range: CellRange) -> Vec<Status> {
+    fn wrong_with_lock(&mut self, cx: &Cx<'_>, holder: &Holder, kind: Kind, range: CellRange) -> Vec<Status> {
         let client = cx.clientid();
         let file = cx.file().expect("a file");
-        let mut wrong = Vec::new();
         let needed = if kind == Kind::Read { crate::READ } else { crate::WRITE };
         let open = self.opens.iter().find(|open| open.other == holder.open).expect("an open");
         if open.access() & needed == 0 {
-            wrong.push(NFS4ERR_OPENMODE);
+            return vec![NFS4ERR_OPENMODE];
         }
-        if self.conflicts(file, client, holder.owner, kind, range).next().is_some() {
-            wrong.push(NFS4ERR_DENIED);
+        if self.meet_locks(cx, holder.owner, kind, range) == InTheWay::Refused {
+            return vec![NFS4ERR_DENIED];
         }
         // The number of a new state does not matter for the count of locks.
-        let after = self.with_lock(file, client, holder.owner, kind, range, holder.state.unwrap_or([0; 12]));
-        if self.exceeds(&after, file, client) {
-            wrong.push(NFS4ERR_DELAY);
+        let state = holder.state.unwrap_or([0; 12]);
+        loop {
+            let after = self.with_lock(file, client, holder.owner, kind, range, state);
+            match self.exceeds(&after, file, client) {
+                Exceeds::Nothing => break,
+                Exceeds::Total if self.evict(cx.now) => {}
+                Exceeds::Total | Exceeds::Own => return vec![NFS4ERR_DELAY],
+            }
         }
         let states = self.lock_states.iter().filter(|lock| lock.client == client).count();
-        if holder.state.is_none() && states >= self.limits.state.lock_stateids_per_client {
-            wrong.push(NFS4ERR_DELAY);
+        let is_full = holder.state.is_none() && states >= self.limits.state.lock_stateids_per_client;
+        if is_full { vec![NFS4ERR_DELAY] } else { Vec::new() }
+    }
+
+    /// The request meets the locks of others. Those of clients without a lease are revoked; if there are others as well, the server may
+    /// do so or not.
+    fn meet_locks(&mut self, cx: &Cx<'_>, owner: OwnerNo, kind: Kind, range: CellRange) -> InTheWay {
+        let met: Vec<_> =
+            self.conflicts(cx.file().expect("a file"), cx.clientid(), owner, kind, range).copied().collect();
+        let is_refused = met.iter().any(|held| self.has_lease(held.client, cx.now));
+        for held in met.into_iter().filter(|held| !self.has_lease(held.client, cx.now)).collect::<Vec<_>>() {
+            let is_there = self.lock_states.iter().any(|lock| lock.other == held.state);
+            if is_there && (!is_refused || Self::was_revoked(cx, held.client, held.state)) {
+                self.revoke_lock(held.client, held.state);
+            }
         }
-        wrong
+        if is_refused { InTheWay::Refused } else { InTheWay::Nothing }
     }
 
     /// What is held after a lock, or an unlock if there is no kind.
@@ -132,14 +159,18 @@ impl Model {
     }
 
     /// Whether there would be more locks than now, and more than a limit.
-    fn exceeds(&self, after: &[Held], file: FileNo, client: ClientId) -> bool {
+    fn exceeds(&self, after: &[Held], file: FileNo, client: ClientId) -> Exceeds {
         let limits = &self.limits.state;
-        let of_file = |held: &Held| held.file == file;
-        let of_client = |held: &Held| held.client == client;
-        count(after, |_| true) > count(&self.held, |_| true)
-            && (count(after, of_file) > limits.locks_per_file
-                || count(after, of_client) > limits.locks_per_client
-                || count(after, |_| true) > limits.locks_total)
+        let in_all = count(after, |_| true);
+        if in_all <= count(&self.held, |_| true) {
+            return Exceeds::Nothing;
+        }
+        if count(after, |held| held.file == file) > limits.locks_per_file
+            || count(after, |held| held.client == client) > limits.locks_per_client
+        {
+            return Exceeds::Own;
+        }
+        if in_all > limits.locks_total { Exceeds::Total } else { Exceeds::Nothing }
     }
 
     fn conflicts(
@@ -158,7 +189,7 @@ impl Model {
         })
     }
 
-    fn locked(&mut self, cx: &mut Cx, holder: &Holder, kind: Kind, range: CellRange, stateid: Stateid) {
+    fn locked(&mut self, cx: &mut Cx<'_>, holder: &Holder, kind: Kind, range: CellRange, stateid: Stateid) {
         let (client, file) = (cx.clientid(), cx.file().expect("a file"));
         if let Some(other) = holder.state {
             let lock = self.lock_states.iter_mut().find(|lock| lock.other == other).expect("a lock state");
@@ -173,14 +204,14 @@ impl Model {
         cx.stateid = Some(stateid);
     }
 
-    pub(super) fn unlock(&mut self, cx: &mut Cx, stateid: Stateid, range: CellRange, result: &OpReply) {
+    pub(super) fn unlock(&mut self, cx: &mut Cx<'_>, stateid: Stateid, range: CellRange, result: &OpReply) {
         let file = cx.file().expect("a file");
         let found = self.find_lock(cx, cx.resolve(stateid)).map(|lock| (lock.other, lock.owner));
         let (wrong, after) = match found {
             Err(status) => (std::iter::once(status).chain(self.stale(file)).collect(), Vec::new()),
             Ok((_, owner)) => {
                 let after = self.without(file, cx.clientid(), owner, range);
-                let splits = self.exceeds(&after, file, cx.clientid());
+                let splits = self.exceeds(&after, file, cx.clientid()) != Exceeds::Nothing;
                 (if splits { vec![NFS4ERR_LOCK_RANGE] } else { Vec::new() }, after)
             }
         };
@@ -195,12 +226,21 @@ impl Model {
         }
     }
 
-    pub(super) fn lock_test(&self, cx: &Cx, owner: OwnerNo, kind: Kind, range: CellRange, result: &OpReply) {
+    pub(super) fn lock_test(
+        &mut self,
+        cx: &Cx<'_>,
+        owner: OwnerNo,
+        kind: Kind,
+        range: CellRange,
+        result: &OpReply,
+    ) {
         let file = cx.file().expect("a file");
-        let is_denied = self.conflicts(file, cx.clientid(), owner, kind, range).next().is_some();
         let expect = match self.stale(file) {
             Some(stale) => Expect::only(stale),
-            None => Expect::only(if is_denied { NFS4ERR_DENIED } else { NFS4_OK }),
+            None => match self.meet_locks(cx, owner, kind, range) {
+                InTheWay::Refused => Expect::only(NFS4ERR_DENIED),
+                InTheWay::Nothing => Expect::only(NFS4_OK),
+            },
         };
         check(&expect, result);
         if result.status == NFS4ERR_DENIED {
@@ -209,7 +249,7 @@ impl Model {
     }
 
     /// The lock that LOCK4denied names must be there, all of it, and in the way.
-    fn check_denied(&self, cx: &Cx, owner: OwnerNo, kind: Kind, range: CellRange, result: &OpReply) {
+    fn check_denied(&self, cx: &Cx<'_>, owner: OwnerNo, kind: Kind, range: CellRange, result: &OpReply) {
         let denied: Lock4Denied = decode_all(&result.body).expect("LOCK4denied");
         let file = cx.file().expect("a file");
         let is_named = |held: &Held| {

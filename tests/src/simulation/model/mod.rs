@@ -5,6 +5,7 @@ mod clients;
 mod io;
 mod locks;
 mod opens;
+mod revocation;
 mod sessions;
 mod stateids;
 
@@ -21,6 +22,7 @@ use dittofs_ops::getfh::GetFh;
 pub(crate) use clients::Record;
 pub(crate) use locks::{Held, LockState};
 pub(crate) use opens::Open;
+pub(crate) use revocation::Revoked;
 pub(crate) use sessions::{Admitted, Session};
 
 use super::request::{CONTENT, Claim, FileNo, Handles, NameNo, Op, Request};
@@ -53,9 +55,12 @@ pub(crate) enum Fh {
     File(FileNo),
 }
 
+/// What the server says to TEST_STATEID of a client's stateid: where it has a choice, the model asks what it chose.
+pub(crate) type Probe<'a> = &'a dyn Fn(ClientId, Stateid) -> Status;
+
 /// What a compound has by the way.
-#[derive(Debug)]
-pub(crate) struct Cx {
+pub(crate) struct Cx<'a> {
+    probe: Probe<'a>,
     pub(crate) now: u64,
     pub(crate) uid: u32,
     pub(crate) connection: ConnectionId,
@@ -65,7 +70,7 @@ pub(crate) struct Cx {
     pub(crate) stateid: Option<Stateid>,
 }
 
-impl Cx {
+impl Cx<'_> {
     fn clientid(&self) -> ClientId {
         self.client.expect("the compound runs in a session")
     }
@@ -100,6 +105,8 @@ pub(crate) struct Model {
     pub(crate) opens: Vec<Open>,
     pub(crate) lock_states: Vec<LockState>,
     pub(crate) held: Vec<Held>,
+    /// Stateids that were revoked and not freed.
+    pub(crate) revoked: Vec<Revoked>,
     /// Every stateid that was ever given out: none is given out twice for another state.
     pub(crate) others: Vec<[u8; 12]>,
     /// Every client ID that was ever given out.
@@ -122,6 +129,7 @@ impl Model {
             opens: Vec::new(),
             lock_states: Vec::new(),
             held: Vec::new(),
+            revoked: Vec::new(),
             others: Vec::new(),
             clientids: Vec::new(),
         }
@@ -135,6 +143,7 @@ impl Model {
         self.opens.clear();
         self.lock_states.clear();
         self.held.clear();
+        self.revoked.clear();
     }
 
     /// The server ran a request and gave this reply.
@@ -147,9 +156,10 @@ impl Model {
         connection: ConnectionId,
         request: &Request,
         reply: &CompoundReply,
+        probe: Probe<'_>,
     ) {
-        let mut cx =
-            Cx { now, uid: request.uid, connection, client: None, session: None, fh: None, stateid: None };
+        let uid = request.uid;
+        let mut cx = Cx { probe, now, uid, connection, client: None, session: None, fh: None, stateid: None };
         let mut results = reply.results.iter();
         if let Some(sequence) = &request.sequence {
             let first = results.next().expect("a result of SEQUENCE");
@@ -171,7 +181,7 @@ impl Model {
         }
     }
 
-    fn operation(&mut self, cx: &mut Cx, op: &Op, result: &OpReply) {
+    fn operation(&mut self, cx: &mut Cx<'_>, op: &Op, result: &OpReply) {
         match op {
             Op::ExchangeId { owner, verifier, update } => {
                 self.exchange_id(cx, *owner, *verifier, *update, result);
@@ -197,13 +207,13 @@ impl Model {
         }
     }
 
-    fn put(cx: &mut Cx, fh: Fh, result: &OpReply) {
+    fn put(cx: &mut Cx<'_>, fh: Fh, result: &OpReply) {
         check(&Expect::only(NFS4_OK), result);
         cx.fh = Some(fh);
         cx.stateid = None;
     }
 
-    fn getfh(&mut self, cx: &Cx, result: &OpReply) {
+    fn getfh(&mut self, cx: &Cx<'_>, result: &OpReply) {
         check(&Expect::only(NFS4_OK), result);
         let fh: NfsFh4 = decoded::<GetFh>(result).object;
         let Some(file) = cx.file() else { return };
@@ -216,7 +226,7 @@ impl Model {
         }
     }
 
-    fn remove(&mut self, cx: &Cx, name: NameNo, result: &OpReply) {
+    fn remove(&mut self, cx: &Cx<'_>, name: NameNo, result: &OpReply) {
         assert_eq!(cx.fh, Some(Fh::Dir));
         let Some(file) = self.names[name.0] else {
             return check(&Expect::only(NFS4ERR_NOENT), result);
@@ -227,7 +237,7 @@ impl Model {
     }
 
     /// The file that a claim names, if it is there.
-    pub(crate) fn claimed(&self, cx: &Cx, claim: Claim) -> Option<FileNo> {
+    pub(crate) fn claimed(&self, cx: &Cx<'_>, claim: Claim) -> Option<FileNo> {
         match claim {
             Claim::Name(name) => self.names[name.0],
             Claim::Handle => cx.file(),

@@ -8,6 +8,7 @@ use dittofs_framework::testing::OpReply;
 use dittofs_ops::open::Open as OpenOp;
 use dittofs_ops::open_downgrade::OpenDowngrade;
 
+use super::revocation::InTheWay;
 use super::{Cx, Expect, Fh, Model, check, decoded};
 use crate::simulation::request::{Claim, FileNo, How, OwnerNo, Share};
 
@@ -51,14 +52,15 @@ fn covered(modes: &[u32], bits: u32) -> Option<Vec<u32>> {
 impl Model {
     pub(super) fn open(
         &mut self,
-        cx: &mut Cx,
+        cx: &mut Cx<'_>,
         owner: OwnerNo,
         share: Share,
         how: How,
         claim: Claim,
         result: &OpReply,
     ) {
-        check(&Expect::unless(self.wrong_with_open(cx, owner, share, how, claim)), result);
+        let wrong = self.wrong_with_open(cx, owner, share, how, claim);
+        check(&Expect::unless(wrong), result);
         if !result.status.is_ok() {
             return;
         }
@@ -83,10 +85,17 @@ impl Model {
         cx.stateid = Some(stateid);
     }
 
-    fn wrong_with_open(&self, cx: &Cx, owner: OwnerNo, share: Share, how: How, claim: Claim) -> Vec<Status> {
+    fn wrong_with_open(
+        &mut self,
+        cx: &Cx<'_>,
+        owner: OwnerNo,
+        share: Share,
+        how: How,
+        claim: Claim,
+    ) -> Vec<Status> {
         let client = cx.clientid();
         let file = self.claimed(cx, claim);
-        let mut wrong = Vec::new();
+        let mut wrong: Vec<_> = file.and_then(|file| self.stale(file)).into_iter().collect();
         if !self.record(client).expect("a client").has_completed {
             wrong.push(NFS4ERR_GRACE);
         }
@@ -95,20 +104,28 @@ impl Model {
             (Some(_), How::Guarded) => wrong.push(NFS4ERR_EXIST),
             _ => {}
         }
-        let on_file = || self.opens.iter().filter(|open| Some(open.file) == file);
-        if on_file().any(|open| open.conflicts(share)) {
-            wrong.push(NFS4ERR_SHARE_DENIED);
-        }
-        let has_it = on_file().any(|open| open.client == client && open.owner == owner);
-        let count = self.opens.iter().filter(|open| open.client == client).count();
-        if count >= self.limits.state.opens_per_client && (!has_it || how != How::NoCreate) {
+        let is_full = self.opens_of(client) >= self.limits.state.opens_per_client;
+        if is_full && how != How::NoCreate {
             wrong.push(NFS4ERR_DELAY);
         }
-        wrong.extend(file.and_then(|file| self.stale(file)));
-        wrong
+        if !wrong.is_empty() {
+            return wrong;
+        }
+        let is_met = |open: &Open| Some(open.file) == file && open.conflicts(share);
+        if self.meet_opens(cx, is_met) == InTheWay::Refused {
+            return vec![NFS4ERR_SHARE_DENIED];
+        }
+        let is_mine = |open: &Open| (open.client, open.owner, Some(open.file)) == (client, owner, file);
+        if is_full && !self.opens.iter().any(is_mine) { vec![NFS4ERR_DELAY] } else { Vec::new() }
     }
 
-    pub(super) fn downgrade(&mut self, cx: &mut Cx, stateid: Stateid, share: Share, result: &OpReply) {
+    /// What counts against the limit of opens: revoked stateids do until they are freed.
+    fn opens_of(&self, client: ClientId) -> usize {
+        let revoked = self.revoked.iter().filter(|revoked| revoked.client == client);
+        self.opens.iter().filter(|open| open.client == client).count() + revoked.count()
+    }
+
+    pub(super) fn downgrade(&mut self, cx: &mut Cx<'_>, stateid: Stateid, share: Share, result: &OpReply) {
         let stateid = cx.resolve_exact(stateid);
         let found = self.find_open(cx, stateid).map(|open| {
             covered(&open.accesses, share.access).zip(covered(&open.denies, share.deny)).ok_or(NFS4ERR_INVAL)
@@ -124,7 +141,7 @@ impl Model {
         cx.stateid = Some(answer);
     }
 
-    pub(super) fn close(&mut self, cx: &mut Cx, stateid: Stateid, result: &OpReply) {
+    pub(super) fn close(&mut self, cx: &mut Cx<'_>, stateid: Stateid, result: &OpReply) {
         let stateid = cx.resolve_exact(stateid);
         let wrong = self.find_open(cx, stateid).err();
         check(&Expect::unless(wrong.into_iter().collect()), result);

@@ -2,8 +2,8 @@
 
 use dittofs_framework::proto::{
     ClientId, NFS4_OK, NFS4ERR_BADSESSION, NFS4ERR_BADSLOT, NFS4ERR_CONN_NOT_BOUND_TO_SESSION,
-    NFS4ERR_RETRY_UNCACHED_REP, NFS4ERR_SEQ_FALSE_RETRY, NFS4ERR_SEQ_MISORDERED, Sequence4Args,
-    SequenceStatus, SessionId, Status,
+    NFS4ERR_RETRY_UNCACHED_REP, NFS4ERR_SEQ_FALSE_RETRY, NFS4ERR_SEQ_MISORDERED, Sequence4Args, SessionId,
+    Status,
 };
 use dittofs_framework::testing::{CompoundReply, OpReply};
 use dittofs_ops::sequence::Sequence;
@@ -76,7 +76,7 @@ impl Slot {
 impl Model {
     pub(super) fn sequence(
         &mut self,
-        cx: &mut Cx,
+        cx: &mut Cx<'_>,
         args: &Sequence4Args,
         request: &Request,
         reply: &CompoundReply,
@@ -106,7 +106,7 @@ impl Model {
             Turn::New => {
                 check(&Expect::only(NFS4_OK), first);
                 self.renew(client, cx.now);
-                Self::check_sequence(args, first);
+                self.check_sequence(args, client, first);
                 cx.client = Some(client);
                 cx.session = Some(args.sessionid);
                 Admitted::Runs
@@ -114,14 +114,14 @@ impl Model {
         }
     }
 
-    fn check_sequence(args: &Sequence4Args, first: &OpReply) {
+    fn check_sequence(&self, args: &Sequence4Args, client: ClientId, first: &OpReply) {
         let answer = decoded::<Sequence>(first);
         assert_eq!(
             (answer.sessionid, answer.sequenceid, answer.slotid),
             (args.sessionid, args.sequenceid, args.slotid),
             "SEQUENCE answers another request"
         );
-        assert_eq!(answer.status_flags, SequenceStatus::empty(), "sr_status_flags");
+        assert_eq!(answer.status_flags, self.status_flags(client), "sr_status_flags");
     }
 
     /// The slot remembers a request that was carried out.
@@ -143,7 +143,7 @@ impl Model {
     }
 
     /// RFC 8881 section 18.37.
-    pub(super) fn destroy_session(&mut self, cx: &Cx, id: SessionId, result: &OpReply) {
+    pub(super) fn destroy_session(&mut self, cx: &Cx<'_>, id: SessionId, result: &OpReply) {
         let mut wrong = Vec::new();
         if !self.sessions.iter().any(|session| session.id == id) {
             wrong.push(NFS4ERR_BADSESSION);

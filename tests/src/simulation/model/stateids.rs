@@ -1,12 +1,13 @@
 //! What a stateid stands for: the checks of RFC 8881 section 8.2.4, TEST_STATEID and FREE_STATEID.
 
 use dittofs_framework::proto::{
-    ClientId, NFS4_OK, NFS4ERR_BAD_STATEID, NFS4ERR_LOCKS_HELD, NFS4ERR_OLD_STATEID, Stateid, Status,
+    ClientId, NFS4_OK, NFS4ERR_BAD_STATEID, NFS4ERR_EXPIRED, NFS4ERR_LOCKS_HELD, NFS4ERR_OLD_STATEID,
+    Stateid, Status,
 };
 use dittofs_framework::testing::OpReply;
 use dittofs_ops::test_stateid::TestStateid;
 
-use super::{Cx, Expect, LockState, Model, Open, check, decoded};
+use super::{Cx, Expect, LockState, Model, Open, Revoked, check, decoded};
 
 /// The state behind a stateid.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +34,7 @@ pub(super) fn check_seqid(current: u32, sent: u32) -> Result<(), Status> {
     }
 }
 
-impl Cx {
+impl Cx<'_> {
     /// RFC 8881 section 16.2.3.1.2: the current stateid, as the most recent one.
     pub(super) fn resolve(&self, stateid: Stateid) -> Stateid {
         match self.stateid {
@@ -53,6 +54,7 @@ impl Cx {
 impl Model {
     /// The state of a client with this "other".
     pub(super) fn state(&self, client: ClientId, other: [u8; 12]) -> Result<Found<'_>, Status> {
+        self.check_revoked(client, other)?;
         let open = self.opens.iter().find(|open| open.other == other && open.client == client);
         let lock = self.lock_states.iter().find(|lock| lock.other == other && lock.client == client);
         open.map(Found::Open).or(lock.map(Found::Lock)).ok_or(NFS4ERR_BAD_STATEID)
@@ -65,28 +67,34 @@ impl Model {
         Ok(found)
     }
 
+    fn check_revoked(&self, client: ClientId, other: [u8; 12]) -> Result<(), Status> {
+        if self.revoked.contains(&Revoked { other, client }) { Err(NFS4ERR_EXPIRED) } else { Ok(()) }
+    }
+
     /// The open with a stateid, on the current file.
-    pub(crate) fn find_open(&self, cx: &Cx, stateid: Stateid) -> Result<&Open, Status> {
+    pub(crate) fn find_open(&self, cx: &Cx<'_>, stateid: Stateid) -> Result<&Open, Status> {
         let is_it = |open: &&Open| {
             open.other == stateid.other && open.client == cx.clientid() && Some(open.file) == cx.file()
         };
+        self.check_revoked(cx.clientid(), stateid.other)?;
         let open = self.opens.iter().find(is_it).ok_or(NFS4ERR_BAD_STATEID)?;
         check_seqid(open.seqid, stateid.seqid)?;
         Ok(open)
     }
 
     /// The lock state with a stateid, on the current file.
-    pub(crate) fn find_lock(&self, cx: &Cx, stateid: Stateid) -> Result<&LockState, Status> {
+    pub(crate) fn find_lock(&self, cx: &Cx<'_>, stateid: Stateid) -> Result<&LockState, Status> {
         let is_it = |lock: &&LockState| {
             lock.other == stateid.other && lock.client == cx.clientid() && Some(lock.file) == cx.file()
         };
+        self.check_revoked(cx.clientid(), stateid.other)?;
         let lock = self.lock_states.iter().find(is_it).ok_or(NFS4ERR_BAD_STATEID)?;
         check_seqid(lock.seqid, stateid.seqid)?;
         Ok(lock)
     }
 
     /// RFC 8881 section 18.48.3.
-    pub(super) fn test_stateid(&self, cx: &Cx, stateids: &[Stateid], result: &OpReply) {
+    pub(super) fn test_stateid(&self, cx: &Cx<'_>, stateids: &[Stateid], result: &OpReply) {
         check(&Expect::only(NFS4_OK), result);
         let answers = decoded::<TestStateid>(result).tsr_status_codes;
         let expected =
@@ -95,9 +103,11 @@ impl Model {
     }
 
     /// RFC 8881 section 18.38.3.
-    pub(super) fn free_stateid(&mut self, cx: &Cx, stateid: Stateid, result: &OpReply) {
+    pub(super) fn free_stateid(&mut self, cx: &Cx<'_>, stateid: Stateid, result: &OpReply) {
         let stateid = cx.resolve(stateid);
         let wrong = match self.find(cx.clientid(), stateid) {
+            // The client has learned of it.
+            Err(NFS4ERR_EXPIRED) => Vec::new(),
             Err(status) => vec![status],
             Ok(Found::Open(_)) => vec![NFS4ERR_LOCKS_HELD],
             Ok(Found::Lock(lock)) if self.held.iter().any(|held| held.state == lock.other) => {
@@ -108,6 +118,7 @@ impl Model {
         check(&Expect::unless(wrong), result);
         if result.status.is_ok() {
             self.lock_states.retain(|lock| lock.other != stateid.other);
+            self.revoked.retain(|revoked| revoked.other != stateid.other);
         }
     }
 

@@ -1,0 +1,78 @@
+//! What becomes of the state of clients whose lease ran out (RFC 8881 section 8.4.3).
+
+use dittofs_framework::proto::{ClientId, NFS4ERR_EXPIRED, SequenceStatus, Stateid};
+
+use super::{Cx, Model, Open};
+
+/// A stateid that was revoked, and that its client has not freed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Revoked {
+    pub(crate) other: [u8; 12],
+    pub(crate) client: ClientId,
+}
+
+/// What opens in the way do to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InTheWay {
+    /// One of them is of a client with a lease.
+    Refused,
+    /// There are none, or none any more.
+    Nothing,
+}
+
+impl Model {
+    pub(crate) fn has_lease(&self, id: ClientId, now: u64) -> bool {
+        self.record(id).is_some_and(|record| !self.is_expired(record, now))
+    }
+
+    /// The request of `cx` meets these opens: if all are of clients without a lease, they are revoked.
+    pub(super) fn meet_opens(&mut self, cx: &Cx<'_>, is_met: impl Fn(&Open) -> bool) -> InTheWay {
+        let met: Vec<_> = self.opens.iter().filter(|open| is_met(open)).cloned().collect();
+        if met.iter().any(|open| self.has_lease(open.client, cx.now)) {
+            return InTheWay::Refused;
+        }
+        for open in met {
+            self.revoke_open(&open);
+        }
+        InTheWay::Nothing
+    }
+
+    fn revoke_open(&mut self, open: &Open) {
+        let under = self.lock_states.iter().filter(|lock| lock.open == open.other);
+        let others: Vec<_> = under.map(|lock| lock.other).chain([open.other]).collect();
+        self.remove_open(open.other);
+        self.revoked.extend(others.into_iter().map(|other| Revoked { other, client: open.client }));
+    }
+
+    pub(super) fn revoke_lock(&mut self, client: ClientId, other: [u8; 12]) {
+        self.lock_states.retain(|lock| lock.other != other);
+        self.held.retain(|held| held.state != other);
+        self.revoked.push(Revoked { other, client });
+    }
+
+    /// Whether the server has revoked a stateid where it was free to.
+    pub(super) fn was_revoked(cx: &Cx<'_>, client: ClientId, other: [u8; 12]) -> bool {
+        (cx.probe)(client, Stateid { seqid: 0, other }) == NFS4ERR_EXPIRED
+    }
+
+    /// The client whose lease ran out longest ago goes, if there is one.
+    pub(super) fn evict(&mut self, now: u64) -> bool {
+        let expired = self.records.iter().filter(|record| self.is_expired(record, now));
+        let Some(oldest) = expired.min_by_key(|record| record.renewed).map(|record| record.id) else {
+            return false;
+        };
+        self.drop_client(oldest);
+        true
+    }
+
+    /// sr_status_flags.
+    pub(super) fn status_flags(&self, client: ClientId) -> SequenceStatus {
+        if !self.revoked.iter().any(|revoked| revoked.client == client) {
+            SequenceStatus::empty()
+        } else if self.has_state(client) {
+            SequenceStatus::EXPIRED_SOME_STATE_REVOKED
+        } else {
+            SequenceStatus::EXPIRED_ALL_STATE_REVOKED
+        }
+    }
+}
