@@ -24,6 +24,10 @@ linux *ARGS:
 loom:
     cargo test -p dittofs-framework --lib --features loom orders
 
+# Worlds of the simulation from a seed on; `just soak 10000 5000`.
+soak SEEDS="10000" FROM="1001":
+    tests/simulate --seeds {{SEEDS}} --from {{FROM}}
+
 # Every fuzz target for some seconds.
 fuzz SECONDS="60":
     tests/fuzz/run {{SECONDS}}

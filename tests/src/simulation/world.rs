@@ -71,6 +71,8 @@ fn limits(rng: &mut Random) -> Limits {
     limits.sessions.clients = small(2, 6);
     limits.sessions.sessions_per_client = small(1, 3);
     limits.state.opens_per_client = small(1, 5);
+    limits.state.opens_total = small(3, 8);
+    limits.state.lock_stateids_total = small(3, 8);
     limits.state.lock_stateids_per_client = small(1, 5);
     limits.state.locks_per_file = small(2, 6);
     limits.state.locks_per_client = small(2, 6);

@@ -110,15 +110,29 @@ impl Model {
         let state = holder.state.unwrap_or([0; 12]);
         loop {
             let after = self.with_lock(file, client, holder.owner, kind, range, state);
-            match self.exceeds(&after, file, client) {
-                Exceeds::Nothing => break,
+            let exceeds = match self.exceeds(&after, file, client) {
+                Exceeds::Nothing if holder.state.is_none() => self.lacks_lock_state(client),
+                exceeds => exceeds,
+            };
+            match exceeds {
+                Exceeds::Nothing => return Vec::new(),
                 Exceeds::Total if self.evict(cx.now) => {}
                 Exceeds::Total | Exceeds::Own => return vec![NFS4ERR_DELAY],
             }
         }
-        let states = self.lock_states.iter().filter(|lock| lock.client == client).count();
-        let is_full = holder.state.is_none() && states >= self.limits.state.lock_stateids_per_client;
-        if is_full { vec![NFS4ERR_DELAY] } else { Vec::new() }
+    }
+
+    /// Whether there is no room for one more lock stateid.
+    fn lacks_lock_state(&self, client: ClientId) -> Exceeds {
+        let limits = &self.limits.state;
+        let own = self.lock_states.iter().filter(|lock| lock.client == client).count();
+        if own >= limits.lock_stateids_per_client {
+            Exceeds::Own
+        } else if self.lock_states.len() >= limits.lock_stateids_total {
+            Exceeds::Total
+        } else {
+            Exceeds::Nothing
+        }
     }
 
     /// The request meets the locks of others. Those of clients without a lease are revoked; if there are others as well, the server may

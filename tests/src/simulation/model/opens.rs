@@ -95,28 +95,42 @@ impl Model {
     ) -> Vec<Status> {
         let client = cx.clientid();
         let file = self.claimed(cx, claim);
-        let mut wrong: Vec<_> = file.and_then(|file| self.stale(file)).into_iter().collect();
         if !self.record(client).expect("a client").has_completed {
-            wrong.push(NFS4ERR_GRACE);
-        }
-        match (file, how) {
-            (None, How::NoCreate) => wrong.push(NFS4ERR_NOENT),
-            (Some(_), How::Guarded) => wrong.push(NFS4ERR_EXIST),
-            _ => {}
+            return vec![NFS4ERR_GRACE];
         }
         let is_full = self.opens_of(client) >= self.limits.state.opens_per_client;
-        if is_full && how != How::NoCreate {
-            wrong.push(NFS4ERR_DELAY);
+        // No file is made for an open that is then refused.
+        if how != How::NoCreate && (is_full || !self.makes_room_for_open(cx.now)) {
+            return vec![NFS4ERR_DELAY];
         }
-        if !wrong.is_empty() {
-            return wrong;
+        match (file, how) {
+            (None, How::NoCreate) => return vec![NFS4ERR_NOENT],
+            (Some(_), How::Guarded) => return vec![NFS4ERR_EXIST],
+            _ => {}
+        }
+        if let Some(stale) = file.and_then(|file| self.stale(file)) {
+            return vec![stale];
         }
         let is_met = |open: &Open| Some(open.file) == file && open.conflicts(share);
         if self.meet_opens(cx, is_met) == InTheWay::Refused {
             return vec![NFS4ERR_SHARE_DENIED];
         }
         let is_mine = |open: &Open| (open.client, open.owner, Some(open.file)) == (client, owner, file);
-        if is_full && !self.opens.iter().any(is_mine) { vec![NFS4ERR_DELAY] } else { Vec::new() }
+        if self.opens.iter().any(is_mine) || (self.makes_room_for_open(cx.now) && !is_full) {
+            Vec::new()
+        } else {
+            vec![NFS4ERR_DELAY]
+        }
+    }
+
+    /// Whether one more open has room in the limit of all, if need be after clients without a lease went.
+    fn makes_room_for_open(&mut self, now: u64) -> bool {
+        while self.opens.len() >= self.limits.state.opens_total {
+            if !self.evict(now) {
+                return false;
+            }
+        }
+        true
     }
 
     /// What counts against the limit of opens: revoked stateids do until they are freed.
