@@ -25,6 +25,7 @@ pub mod state;
 mod sync;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod v4_0;
 pub mod xdr;
 
 /// What the macros of this crate expand to.

@@ -1,10 +1,12 @@
 //! The wire types that operations share, with the RFC's names in Rust case, statuses and numbers verbatim.
 
+mod client;
 mod opnum;
 mod session;
 mod status;
 mod types;
 
+pub use client::*;
 pub use opnum::*;
 pub use session::*;
 pub use status::*;

@@ -13,23 +13,23 @@ pub(super) const SHARD: u8 = 3;
 
 /// A mutex with a rank.
 #[derive(Default)]
-pub(super) struct Ranked<T, const RANK: u8>(Mutex<T>);
+pub(crate) struct Ranked<T, const RANK: u8>(Mutex<T>);
 
 impl<T, const RANK: u8> Ranked<T, RANK> {
-    pub(super) fn new(value: T) -> Self {
+    pub(crate) fn new(value: T) -> Self {
         Self(Mutex::new(value))
     }
 
     /// Locks it. Debug builds panic if the thread holds a lock of this rank or above.
     #[inline]
-    pub(super) fn lock(&self) -> RankedGuard<'_, T, RANK> {
+    pub(crate) fn lock(&self) -> RankedGuard<'_, T, RANK> {
         let held = Held::<RANK>::enter();
         RankedGuard { guard: self.0.lock(), _held: held }
     }
 }
 
 /// The lock, held until this is dropped.
-pub(super) struct RankedGuard<'a, T, const RANK: u8> {
+pub(crate) struct RankedGuard<'a, T, const RANK: u8> {
     guard: MutexGuard<'a, T>,
     _held: Held<RANK>,
 }

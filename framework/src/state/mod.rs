@@ -25,18 +25,19 @@ mod interval_tree;
 mod invariants;
 mod limits;
 mod lock;
-mod lock_order;
+pub(crate) mod lock_order;
 mod open;
 mod range;
 mod range_locks;
 mod revoke;
-mod sharded;
+pub(crate) mod sharded;
 mod share;
 mod stateid;
 mod steps;
 mod table;
 #[cfg(test)]
 mod tests;
+mod v4_0;
 
 pub use caller::Caller;
 pub use effects::{Effects, Refused};
