@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::duplicates::{Call, Running};
-use super::{Nfs4Service, Position};
+use super::{Nfs4Service, Position, Turns};
 use crate::attr::AttrServer;
 use crate::client::Client;
 use crate::clock::Timestamp;
@@ -10,7 +10,7 @@ use crate::fs::RequestContext;
 use crate::op::OpFlags;
 use crate::proto::{
     ClientId, Minor, NFS4ERR_BAD_STATEID, NFS4ERR_BADHANDLE, NFS4ERR_NOFILEHANDLE, NFS4ERR_OP_NOT_IN_SESSION,
-    NFS4ERR_REP_TOO_BIG, NFS4ERR_REP_TOO_BIG_TO_CACHE, NFS4ERR_STALE, Stateid, Status,
+    NFS4ERR_REP_TOO_BIG, NFS4ERR_REP_TOO_BIG_TO_CACHE, NFS4ERR_RESOURCE, NFS4ERR_STALE, OpNum, Stateid, Status,
 };
 use crate::rpc::{Connection, Principal};
 use crate::session::{ConnectionSessions, Session, SlotGuard, Within};
@@ -43,6 +43,9 @@ pub struct CompoundContext<'a> {
     /// Minor version 0: what remembers the compound, once it changes something.
     pub(super) running: Option<Running<'a>>,
     pub(super) handles: Handles,
+    /// The running operation.
+    pub(super) opnum: OpNum,
+    pub(super) turns: Turns,
 }
 
 /// opnum and status of an nfs_resop4.
@@ -288,7 +291,14 @@ impl<'a> CompoundContext<'a> {
     /// How long the reply may get, and what is answered when an operation makes it longer.
     pub(super) fn reply_limit(&self) -> ReplyLimit {
         let Some(slot) = &self.slot else {
-            return ReplyLimit { bytes: usize::MAX, status: NFS4ERR_REP_TOO_BIG };
+            return match self.minor() {
+                // There is nothing negotiated.
+                Minor::V0 => {
+                    let bytes = to_usize(self.service.limits.v4_0.reply);
+                    ReplyLimit { bytes, status: NFS4ERR_RESOURCE }
+                }
+                Minor::V1 | Minor::V2 => ReplyLimit { bytes: usize::MAX, status: NFS4ERR_REP_TOO_BIG },
+            };
         };
         let channel = slot.session().fore_channel();
         let most = ReplyLimit { bytes: to_usize(channel.max_response_size), status: NFS4ERR_REP_TOO_BIG };

@@ -2,13 +2,13 @@ use bytes::Bytes;
 
 use super::context::{CompoundContext, Handles, RESOP_HEADER};
 use super::duplicates::{Entered, Known};
-use super::{HandlesSet, Nfs4Service, Position, admit};
+use super::{HandlesSet, Limits, Nfs4Service, Position, Turns, admit};
 use crate::fs::RequestContext;
 use crate::log_limited;
 use crate::op::{DynOperation, OpDescriptor, OpError, OpFlags};
 use crate::proto::{
     Minor, NFS4_OK, NFS4ERR_BADXDR, NFS4ERR_DELAY, NFS4ERR_INVAL, NFS4ERR_IO, NFS4ERR_MINOR_VERS_MISMATCH,
-    NFS4ERR_NOTSUPP, NFS4ERR_OP_ILLEGAL, NFS4ERR_REQ_TOO_BIG, NFS4ERR_SERVERFAULT, OP_ILLEGAL, OpNum, Status,
+    NFS4ERR_NOTSUPP, NFS4ERR_OP_ILLEGAL, NFS4ERR_REQ_TOO_BIG, NFS4ERR_RESOURCE, NFS4ERR_SERVERFAULT, OP_ILLEGAL, OpNum, Status,
 };
 use crate::registry::Slot;
 use crate::rpc::{RpcCall, RpcReply};
@@ -71,9 +71,8 @@ pub(super) async fn run_compound(
         results.end(&mut w, NFS4ERR_MINOR_VERS_MISMATCH, 0);
         return (RpcReply::Success, w);
     };
-    // RFC 8881 section 16.2.4 has this status for a compound of which nothing is carried out.
-    if u32::try_from(header.tag.len()).map_or(true, |len| len > service.limits.max_tag) {
-        results.end(&mut w, NFS4ERR_REQ_TOO_BIG, 0);
+    if let Err(status) = check_size(&header, minor, &service.limits) {
+        results.end(&mut w, status, 0);
         return (RpcReply::Success, w);
     }
     // RFC 8881 section 16.2.4.
@@ -99,6 +98,8 @@ pub(super) async fn run_compound(
         slot: None,
         running: None,
         handles: Handles::default(),
+        opnum: OP_ILLEGAL,
+        turns: Turns::default(),
     };
     let outcome = match duplicate_of(&cx).await {
         Some(reply) => Err(Replayed(reply)),
@@ -119,6 +120,17 @@ pub(super) async fn run_compound(
         slot.finish(&w, results.start);
     }
     (RpcReply::Success, w)
+}
+
+/// Whether a compound is so large that nothing of it is carried out (RFC 8881 section 16.2.4, RFC 7530 section 15.2.4). In
+/// minor versions with sessions the number of operations is for SEQUENCE to check.
+fn check_size(header: &Header<'_>, minor: Minor, limits: &Limits) -> Result<(), Status> {
+    let is_tag_long = u32::try_from(header.tag.len()).map_or(true, |len| len > limits.max_tag);
+    match minor {
+        Minor::V0 if is_tag_long || header.count > limits.v4_0.operations => Err(NFS4ERR_RESOURCE),
+        Minor::V1 | Minor::V2 if is_tag_long => Err(NFS4ERR_REQ_TOO_BIG),
+        _ => Ok(()),
+    }
 }
 
 /// The compound is a retry, and this is what was answered the first time.
@@ -230,11 +242,28 @@ async fn run_admitted(
     r: &mut XdrReader<'_>,
     w: &mut XdrWriter,
 ) -> Result<Status, Replayed> {
+    let start = w.mark();
+    let status = run_into(cx, op, r, w).await?;
+    if !cx.turns.is_empty() {
+        let body = w.rope_since(start).to_bytes().slice(RESOP_HEADER..);
+        cx.finish_turns(op.descriptor().opnum, status, &body);
+    }
+    Ok(status)
+}
+
+/// Runs an operation and writes its nfs_resop4, whatever comes of it.
+async fn run_into(
+    cx: &mut CompoundContext<'_>,
+    op: &dyn DynOperation,
+    r: &mut XdrReader<'_>,
+    w: &mut XdrWriter,
+) -> Result<Status, Replayed> {
     let row = op.descriptor();
     let start = w.mark();
     w.u32(row.opnum.code());
     w.u32(NFS4_OK.code());
     cx.flags = row.flags;
+    cx.opnum = row.opnum;
     cx.reply_used = cx.reply_len(w);
     cx.args_at = r.position();
     let outcome = op.run(cx, r, w).await;
@@ -253,19 +282,34 @@ async fn run_admitted(
         Err(OpError::Replay(reply)) => Err(Replayed(reply)),
         Err(OpError::Status(status)) => {
             w.cut_back(start);
-            Ok(fail(w, row.opnum, checked(row, status), row.error_tail))
+            Ok(fail(w, row.opnum, checked(row, cx.minor(), status), row.error_tail))
         }
         Err(OpError::Body(status, body)) => {
             w.cut_back(start);
-            let status = fail(w, row.opnum, checked(row, status), &[]);
+            let status = fail(w, row.opnum, checked(row, cx.minor(), status), &[]);
             body.encode(w);
-            if cx.reply_len(w) > limit.bytes {
-                w.cut_back(start);
-                return Ok(fail(w, row.opnum, limit.status, row.error_tail));
+            Ok(bounded(cx, row, start, w).unwrap_or(status))
+        }
+        Err(OpError::Recorded(reply)) => {
+            w.cut_back(start);
+            w.u32(row.opnum.code());
+            w.u32(reply.status.code());
+            w.raw(&reply.body);
+            if let Some(current) = reply.current {
+                cx.handles.current = Some(current);
             }
-            Ok(status)
+            Ok(bounded(cx, row, start, w).unwrap_or(reply.status))
         }
     }
+}
+
+/// Replaces an answer that is longer than the reply may get; the status that it is replaced by.
+fn bounded(cx: &CompoundContext<'_>, row: &OpDescriptor, start: Mark, w: &mut XdrWriter) -> Option<Status> {
+    let limit = cx.reply_limit();
+    (cx.reply_len(w) > limit.bytes).then(|| {
+        w.cut_back(start);
+        fail(w, row.opnum, limit.status, row.error_tail)
+    })
 }
 
 /// Writes the nfs_resop4 of an operation that failed.
@@ -277,13 +321,14 @@ fn fail(w: &mut XdrWriter, opnum: OpNum, status: Status, tail: &[u8]) -> Status 
     status
 }
 
-/// The status that an operation answers: never one outside of its list.
-fn checked(row: &OpDescriptor, status: Status) -> Status {
+/// The status that an operation answers: never one outside of its list, nor one that the minor version does not have.
+fn checked(row: &OpDescriptor, minor: Minor, status: Status) -> Status {
+    let status = status.in_minor(minor);
     let is_our_fault = matches!(status, NFS4ERR_SERVERFAULT | NFS4ERR_IO);
     if is_our_fault {
         log_limited!(error, op = row.name, %status, "operation failed by a fault of the server");
     }
-    if row.allows(status) {
+    if row.allows(status) && status.is_in(minor) {
         return status;
     }
     log_limited!(error, op = row.name, %status, "operation failed with a status that is not in its list");

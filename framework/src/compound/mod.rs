@@ -7,9 +7,11 @@ mod duplicates;
 mod program;
 mod service;
 mod settle;
+mod turns;
 
 pub use admission::{HandlesSet, Position, admit};
 pub use context::CompoundContext;
 pub use duplicates::DuplicateLimits;
 pub use program::Nfs4Program;
+pub use turns::Turns;
 pub use service::{BuildError, Limits, Nfs4Service, Nfs4ServiceBuilder};

@@ -11,6 +11,7 @@ use crate::proto::Minor;
 use crate::registry::{OpTable, Registry, RegistryError};
 use crate::session::{ServerIdentity, SessionCore, SessionLimits};
 use crate::state::{StateLimits, StateTable};
+use crate::v4_0::{ClientTable, Owners, V4_0, V4_0Limits};
 
 /// Every limit of the NFSv4 service. Those of connections are in [`ServerLimits`](crate::server::ServerLimits).
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub struct Limits {
     pub state: StateLimits,
     /// What is remembered of the requests of NFSv4.0, for when they are sent again.
     pub duplicates: DuplicateLimits,
+    /// What sessions negotiate and minor version 0 cannot.
+    pub v4_0: V4_0Limits,
 }
 
 impl Default for Limits {
@@ -36,6 +39,7 @@ impl Default for Limits {
             sessions: SessionLimits::default(),
             state: StateLimits::default(),
             duplicates: DuplicateLimits::default(),
+            v4_0: V4_0Limits::default(),
         }
     }
 }
@@ -64,6 +68,7 @@ pub struct Nfs4Service {
     pub(crate) sessions: SessionCore,
     pub(crate) state: StateTable,
     pub(super) duplicates: Duplicates,
+    pub(super) v4_0: V4_0,
 }
 
 impl Nfs4Service {
@@ -72,7 +77,7 @@ impl Nfs4Service {
         Nfs4ServiceBuilder {
             namespace,
             registry: Registry::linked(),
-            minors: vec![Minor::V1, Minor::V2],
+            minors: Minor::ALL.to_vec(),
             key: None,
             ids: Arc::new(NumericIds),
             identity: None,
@@ -112,6 +117,11 @@ impl Nfs4Service {
         &self.sessions
     }
 
+    /// The clients of minor version 0 and their owners.
+    pub fn v4_0(&self) -> &V4_0 {
+        &self.v4_0
+    }
+
     /// The opens and locks of all clients.
     pub fn state(&self) -> &StateTable {
         &self.state
@@ -148,7 +158,7 @@ impl Nfs4ServiceBuilder {
         self
     }
 
-    /// The minor versions that are served; by default 1 and 2.
+    /// The minor versions that are served; by default all of them.
     pub fn minors(mut self, minors: &[Minor]) -> Self {
         self.minors = minors.to_vec();
         self
@@ -202,6 +212,11 @@ impl Nfs4ServiceBuilder {
         };
         let epoch = identity.boot_epoch;
         let client_ids = Arc::new(ClientIds::new(epoch));
+        let most_clients = self.limits.sessions.clients;
+        let v4_0 = V4_0 {
+            clients: ClientTable::new(client_ids.clone(), most_clients, self.lease, random()?),
+            owners: Owners::new(self.limits.v4_0.clone()),
+        };
         Ok(Nfs4Service {
             ops: self.registry.build()?,
             minors: self.minors,
@@ -218,6 +233,7 @@ impl Nfs4ServiceBuilder {
             ),
             // Stateids of an earlier instance of the server are of another epoch.
             state: StateTable::new(epoch, self.limits.state.clone()),
+            v4_0,
             duplicates: Duplicates::new(&self.limits.duplicates, random()?),
             limits: self.limits,
             lease: self.lease,

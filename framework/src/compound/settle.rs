@@ -6,6 +6,7 @@ use crate::clock::Timestamp;
 use crate::log_limited;
 use crate::proto::{NFS4ERR_DELAY, Status};
 use crate::state::{Effects, Held, Refused};
+use crate::v4_0::StateidOther;
 
 /// How often a request is made again that met state of clients whose lease ran out, or a limit: each time something of such
 /// a client is gone, so only a race needs more than a few.
@@ -17,6 +18,7 @@ impl Nfs4Service {
     pub async fn settle(&self, departures: Departures) {
         for gone in departures.clients {
             let (held, effects) = self.state.drop_client(gone.client.id());
+            self.v4_0.owners.drop_client(gone.client.id(), self.clock.now());
             effects.run();
             let Held { opens, lock_stateids, locks, revoked } = held;
             log_limited!(
@@ -39,6 +41,7 @@ impl Nfs4Service {
         for client in std::mem::take(&mut effects.revoked_from) {
             if client.protocol() == Protocol::V4_0 {
                 // It cannot be told of a part of its state (RFC 7530 section 9.6.3).
+                self.v4_0.clients.cancel(client.id());
                 self.state.revoke_all(client.id()).run();
             }
             tracing::debug!(clientid = client.id().0, "state of an expired client gave way");
@@ -67,7 +70,12 @@ impl Nfs4Service {
 
     /// Lets go the client whose lease ran out longest ago; NFS4ERR_DELAY if all clients have one.
     async fn make_room(&self, now: Timestamp) -> Result<(), Status> {
-        let departures = self.sessions.evict(now).ok_or(NFS4ERR_DELAY)?;
+        let departures = if self.v4_0.clients.longest_expired(now) > self.sessions.longest_expired(now) {
+            self.v4_0.clients.evict(now)
+        } else {
+            self.sessions.evict(now)
+        };
+        let departures = departures.ok_or(NFS4ERR_DELAY)?;
         self.settle(departures).await;
         Ok(())
     }
@@ -77,5 +85,10 @@ impl Nfs4Service {
     pub async fn reap(&self) {
         let is_holding = |client| self.state.remembers(client);
         self.settle(self.sessions.reap(self.clock.now(), &is_holding)).await;
+        self.settle(self.v4_0.clients.reap(self.clock.now(), &is_holding)).await;
+        let exists = |stateid: &StateidOther| self.state.knows(stateid);
+        for unconfirmed in self.v4_0.owners.reap(self.clock.now(), self.lease, &exists).cancelled {
+            self.state.cancel_open(&unconfirmed).run();
+        }
     }
 }

@@ -1,5 +1,6 @@
 use crate::fs::FsError;
 use crate::proto::Status;
+use crate::v4_0::Recorded;
 use crate::xdr::{Rope, XdrEncode};
 
 /// What an operation gives back.
@@ -13,6 +14,8 @@ pub enum OpError {
     Body(Status, Box<dyn XdrEncode + Send>),
     /// Not at all: the whole compound was answered before, and this is the answer. Only SEQUENCE gives it.
     Replay(Rope),
+    /// Not at all: the operation was answered before, and this is the answer. Only owners of minor version 0 give it.
+    Recorded(Recorded),
 }
 
 impl OpError {
@@ -27,6 +30,7 @@ impl std::fmt::Debug for OpError {
         match self {
             Self::Status(status) => write!(f, "{status}"),
             Self::Body(status, _) => write!(f, "{status} with a body"),
+            Self::Recorded(reply) => write!(f, "{} again", reply.status),
             Self::Replay(reply) => write!(f, "a replay of {} bytes", reply.len()),
         }
     }

@@ -1,5 +1,7 @@
 //! The status of an operation or compound (RFC 8881 section 15.1, RFC 7862 section 11.1, RFC 8276 section 8.3).
 
+use super::Minor;
+
 macro_rules! statuses {
     ($($name:ident = $value:literal),* $(,)?) => {
         /// nfsstat4: what an operation or a compound answers. The constants bear the RFC's names.
@@ -145,6 +147,23 @@ impl Status {
     /// The status with this number, known or not: what a client of the protocol reads.
     pub const fn from_code(code: u32) -> Self {
         Self(code)
+    }
+
+    /// Whether `minor` has this status (RFC 7530 section 13.1, RFC 8881 section 15.1, RFC 7862 section 11.1, RFC 8276 section 8.3).
+    pub fn is_in(self, minor: Minor) -> bool {
+        match self {
+            NFS4ERR_BAD_SEQID | NFS4ERR_LEASE_MOVED | NFS4ERR_NXIO | NFS4ERR_RESOURCE | NFS4ERR_RESTOREFH
+            | NFS4ERR_STALE_STATEID => minor == Minor::V0,
+            _ if self >= NFS4ERR_PARTNER_NOTSUPP => minor == Minor::V2,
+            _ => minor.has_sessions() || self <= NFS4ERR_CB_PATH_DOWN,
+        }
+    }
+
+    /// The status that says this in `minor`: NFS4ERR_WRONG_TYPE, which is what minor version 0 has NFS4ERR_INVAL for (RFC 8881
+    /// section 15.1.2.9).
+    #[must_use]
+    pub fn in_minor(self, minor: Minor) -> Self {
+        if self == NFS4ERR_WRONG_TYPE && !self.is_in(minor) { NFS4ERR_INVAL } else { self }
     }
 
     /// Whether this is [`NFS4_OK`].

@@ -229,18 +229,22 @@ impl ClientTable {
         Ok(departures)
     }
 
-    /// The client with this ID, which uses it and so renews its lease. NFS4ERR_EXPIRED if the lease was canceled,
-    /// NFS4ERR_STALE_CLIENTID if there is no confirmed client with this ID.
-    pub fn renew(&self, now: Timestamp, clientid: ClientId) -> Result<Arc<Client>, Status> {
+    /// The client with this ID. NFS4ERR_EXPIRED if the lease was canceled, NFS4ERR_STALE_CLIENTID if there is no confirmed
+    /// client with this ID.
+    pub fn get(&self, clientid: ClientId) -> Result<Arc<Client>, Status> {
         let records = self.records.read();
         let confirmed = records.confirmed(clientid).ok_or(NFS4ERR_STALE_CLIENTID)?;
         match confirmed.lease {
-            Lease::Kept => {
-                confirmed.record.client.renew(now);
-                Ok(confirmed.record.client.clone())
-            }
+            Lease::Kept => Ok(confirmed.record.client.clone()),
             Lease::Canceled => Err(NFS4ERR_EXPIRED),
         }
+    }
+
+    /// The same for a client that uses its ID, and so renews its lease (RFC 7530 section 9.5).
+    pub fn renew(&self, now: Timestamp, clientid: ClientId) -> Result<Arc<Client>, Status> {
+        let client = self.get(clientid)?;
+        client.renew(now);
+        Ok(client)
     }
 
     /// How a client wants to be called.
@@ -284,6 +288,29 @@ impl ClientTable {
         }
         records.by_name.retain(|_, named| named.confirmed.is_some() || named.unconfirmed.is_some());
         departures
+    }
+
+    /// Lets go the client whose lease ran out longest ago, with all that it holds: to be called when a limit is met. `None` if
+    /// there is no such client.
+    pub fn evict(&self, now: Timestamp) -> Option<Departures> {
+        let mut records = self.records.write();
+        let records = &mut *records;
+        let client = records.longest_expired(now)?;
+        let named = records.by_name.get_mut(&client.name().owner.0)?;
+        named.confirmed = None;
+        named.unconfirmed.take_if(|record| record.client.id() == client.id());
+        if named.unconfirmed.is_none() {
+            records.by_name.remove(&client.name().owner.0);
+        }
+        records.by_id.remove(&client.id());
+        let mut departures = Departures::default();
+        departures.push(&client, GoneReason::Evicted, 0);
+        Some(departures)
+    }
+
+    /// How long the client that [`evict`](Self::evict) would take has been silent.
+    pub fn longest_expired(&self, now: Timestamp) -> Option<Duration> {
+        self.records.read().longest_expired(now).map(|client| client.idle(now))
     }
 
     /// How many client IDs are known, confirmed or not.
@@ -338,6 +365,12 @@ impl Records {
     fn confirmed_mut(&mut self, id: ClientId) -> Option<&mut Confirmed> {
         let confirmed = self.by_name.get_mut(self.by_id.get(&id)?)?.confirmed.as_mut()?;
         (confirmed.record.client.id() == id).then_some(confirmed)
+    }
+
+    fn longest_expired(&self, now: Timestamp) -> Option<Arc<Client>> {
+        let confirmed = self.by_name.values().filter_map(|named| named.confirmed.as_ref());
+        let clients = confirmed.map(|confirmed| &confirmed.record.client);
+        clients.filter(|client| client.is_expired(now)).max_by_key(|client| client.idle(now)).cloned()
     }
 
     fn insert_unconfirmed(&mut self, record: Record) {

@@ -23,3 +23,12 @@ pub use limits::V4_0Limits;
 pub use owner::{OwnerKind, Recorded};
 pub use owners::{Admission, Owners, Reaped};
 pub use turn::{OwnerTurn, StateidOther};
+
+/// The tables of minor version 0.
+#[derive(Debug)]
+pub struct V4_0 {
+    /// Clients.
+    pub clients: ClientTable,
+    /// Their open-owners and lock-owners.
+    pub owners: Owners,
+}

@@ -189,7 +189,7 @@ impl Owner {
                 let cancelled = sequence.stateids.iter().copied().collect();
                 Admission::New { turn: turn(&mut sequence), cancelled }
             }
-            Admitted::Replay(reply) => Admission::Replay(reply),
+            Admitted::Replay(reply) => Admission::Replay(self.clientid, reply),
             Admitted::Cancel => Admission::Refused {
                 status: NFS4ERR_BAD_SEQID,
                 cancelled: sequence.stateids.iter().copied().collect(),

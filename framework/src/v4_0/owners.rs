@@ -58,8 +58,8 @@ pub enum Admission {
         /// Opens of an earlier use of the owner that were never confirmed: to be closed before the request is carried out.
         cancelled: Vec<StateidOther>,
     },
-    /// It was answered before, and this is the answer.
-    Replay(Recorded),
+    /// A request of this client that was answered before, and this is the answer.
+    Replay(ClientId, Recorded),
     /// It is refused; the seqid is not used up.
     Refused {
         /// Why.
@@ -189,7 +189,7 @@ impl Owners {
     /// request that uses a seqid twice: NFS4ERR_BAD_SEQID.
     pub async fn begin_lock_owner(&self, now: Timestamp, owner: &StateOwner, seqid: u32) -> Admission {
         match self.begin_named(now, OwnerKind::Lock, owner, seqid, OP_LOCK).await {
-            Admission::Replay(_) => Admission::refused(NFS4ERR_BAD_SEQID),
+            Admission::Replay(..) => Admission::refused(NFS4ERR_BAD_SEQID),
             admission => admission,
         }
     }

@@ -61,7 +61,7 @@ impl World {
         let Step { op, of, seqid, answer, want } = *step;
         let got = match self.admit(op, of, seqid) {
             None => Got::Unknown,
-            Some(Admission::Replay(reply)) => Got::Replay(reply.status),
+            Some(Admission::Replay(_, reply)) => Got::Replay(reply.status),
             Some(Admission::Refused { status, cancelled }) => Got::Refused(status, cancelled.len()),
             Some(Admission::New { mut turn, cancelled }) => {
                 match answer {
@@ -262,7 +262,7 @@ async fn one_waits_for_the_other() {
     tokio::pin!(again);
     assert!(futures_pending(again.as_mut()).await, "its retransmission waits");
     world.finish(turn, OP_OPEN, NFS4ERR_NOENT);
-    let Admission::Replay(reply) = again.await else { panic!("a retransmission") };
+    let Admission::Replay(_, reply) = again.await else { panic!("a retransmission") };
     assert_eq!((reply.status, &*reply.body), (NFS4ERR_NOENT, &b"body"[..]));
 }
 
@@ -277,7 +277,7 @@ async fn turn_that_is_lost_is_a_fault() {
         panic!("a new owner")
     };
     drop(turn);
-    let Admission::Replay(reply) = world.owners.begin_open(world.now, &owner("o"), 5).await else {
+    let Admission::Replay(_, reply) = world.owners.begin_open(world.now, &owner("o"), 5).await else {
         panic!("a retransmission")
     };
     assert_eq!(reply.status, NFS4ERR_SERVERFAULT);
