@@ -76,6 +76,7 @@ async fn check_io(
     file: &FileKey,
     io: Io,
 ) -> Result<Authority, Status> {
+    cx.check_confirmed(stateid)?;
     let user = cx.request.credentials.uid;
     let check = || cx.service().state().check_io(cx.caller(), user, stateid, file, io);
     let checked: Result<_, Status> = cx.service().ask_state(cx.now(), check).await;

@@ -1,4 +1,4 @@
-//! LOCK: RFC 8881 section 18.10, with the semantics of section 9.
+//! LOCK: RFC 8881 section 18.10, with the semantics of section 9; RFC 7530 section 16.10.
 
 use dittofs_framework::attr::{Bitmap, FATTR4_TYPE};
 use dittofs_framework::compound::CompoundContext;
@@ -70,7 +70,7 @@ xdr_struct! {
     pub struct ExistLockOwner4 {
         /// The lock stateid.
         pub lock_stateid: Stateid,
-        /// Ignored in minor version 1 and later.
+        /// Of the lock-owner; ignored in minor version 1 and later.
         pub lock_seqid: u32,
     }
 }
@@ -79,11 +79,11 @@ xdr_struct! {
     /// open_to_lock_owner4.
     #[derive(Clone)]
     pub struct OpenToLockOwner4 {
-        /// Ignored in minor version 1 and later.
+        /// Of the open-owner; ignored in minor version 1 and later.
         pub open_seqid: u32,
         /// The open stateid.
         pub open_stateid: Stateid,
-        /// Ignored in minor version 1 and later.
+        /// Of the lock-owner; ignored in minor version 1 and later.
         pub lock_seqid: u32,
         /// The lock-owner; its clientid is ignored in minor version 1 and later.
         pub lock_owner: StateOwner,
@@ -129,14 +129,16 @@ impl Operation for Lock {
     type Res = Stateid;
 
     async fn call(&self, cx: &mut CompoundContext<'_>, args: Lock4Args) -> OpResult<Stateid> {
+        let holder = begin(cx, &args.locker).await?;
         let range = ByteRange::new(args.offset, args.length)?;
         if args.reclaim {
             // RFC 8881 section 9.11: reclaims are for the grace period.
             return Err(NFS4ERR_NO_GRACE.into());
         }
-        match lock(cx, &args, &range).await {
+        match lock(cx, &args, &holder, &range).await {
             Ok(stateid) => {
                 cx.set_current_stateid(stateid);
+                cx.turns().locked(&stateid);
                 Ok(stateid)
             }
             Err(LockError::Denied(conflict)) => {
@@ -149,17 +151,43 @@ impl Operation for Lock {
 
 register_operation!(Lock);
 
-async fn lock(cx: &CompoundContext<'_>, args: &Lock4Args, range: &ByteRange) -> Result<Stateid, LockError> {
+/// Who locks, with the stateids that the request means.
+enum Holder {
+    New { open: Stateid, owner: StateOwner },
+    Existing(Stateid),
+}
+
+/// Takes the turns of the owners that the request names.
+///
+/// A lock-owner may name itself although it has a lock stateid under the open, if only its seqid is right. RFC 7530 section
+/// 16.10.5 has NFS4ERR_BAD_SEQID for it; the seqids alone tell a retransmission from a client that lost its stateid.
+async fn begin(cx: &mut CompoundContext<'_>, locker: &Locker4) -> OpResult<Holder> {
+    match locker {
+        Locker4::LockOwner(existing) => {
+            cx.begin_lock_stateid(&existing.lock_stateid, existing.lock_seqid).await?;
+            Ok(Holder::Existing(cx.stateid(existing.lock_stateid)?))
+        }
+        Locker4::OpenOwner(new) => {
+            cx.begin_open_stateid(&new.open_stateid, new.open_seqid).await?;
+            let clientid = cx.begin_lock(&new.lock_owner, new.lock_seqid).await?;
+            let owner = StateOwner { clientid, owner: new.lock_owner.owner.clone() };
+            Ok(Holder::New { open: cx.stateid(new.open_stateid)?, owner })
+        }
+    }
+}
+
+async fn lock(
+    cx: &CompoundContext<'_>,
+    args: &Lock4Args,
+    holder: &Holder,
+    range: &ByteRange,
+) -> Result<Stateid, LockError> {
     let caller = cx.caller();
     let file = FileKey::from(cx.current()?);
     let kind = LockKind::from(args.locktype);
-    let owner;
-    let locker = match &args.locker {
-        Locker4::LockOwner(existing) => Locker::Existing(cx.stateid(existing.lock_stateid)?),
-        Locker4::OpenOwner(new) => {
-            owner = StateOwner { clientid: cx.clientid()?, owner: new.lock_owner.owner.clone() };
-            Locker::New { open: cx.stateid(new.open_stateid)?, owner: &owner }
-        }
+    let locker = match holder {
+        Holder::New { open, owner } => Locker::New { open: *open, owner },
+        Holder::Existing(stateid) => Locker::Existing(*stateid),
     };
     let lock = || cx.service().state().lock(caller, &file, &locker, range, kind);
     cx.service().ask_state(cx.now(), lock).await

@@ -1,4 +1,4 @@
-//! LOCKT: RFC 8881 section 18.11.
+//! LOCKT: RFC 8881 section 18.11, RFC 7530 section 16.11.
 
 use dittofs_framework::attr::{Bitmap, FATTR4_TYPE};
 use dittofs_framework::compound::CompoundContext;
@@ -36,7 +36,7 @@ impl Operation for Lockt {
 
     async fn call(&self, cx: &mut CompoundContext<'_>, args: Lockt4Args) -> OpResult<()> {
         let range = ByteRange::new(args.offset, args.length)?;
-        let owner = StateOwner { clientid: cx.clientid()?, owner: args.owner.owner };
+        let owner = StateOwner { clientid: cx.client_of(&args.owner)?, owner: args.owner.owner };
         let at = cx.current()?;
         let attributes = at.fs().attributes(&cx.request, &at.node, Bitmap::of(&[FATTR4_TYPE])).await?;
         check_regular(attributes.file_type)?;

@@ -1,4 +1,4 @@
-//! LOCKU: RFC 8881 section 18.12.
+//! LOCKU: RFC 8881 section 18.12, RFC 7530 section 16.12.
 
 use dittofs_framework::compound::CompoundContext;
 use dittofs_framework::op::{OpDescriptor, OpFlags, OpResult, Operation};
@@ -15,7 +15,7 @@ xdr_struct! {
     pub struct Locku4Args {
         /// Any type; it makes no difference (RFC 8881 section 18.12.3).
         pub locktype: NfsLockType4,
-        /// Ignored in minor version 1 and later.
+        /// Of the lock-owner; ignored in minor version 1 and later.
         pub seqid: u32,
         /// The lock stateid.
         pub lock_stateid: Stateid,
@@ -39,6 +39,7 @@ impl Operation for Locku {
     type Res = Stateid;
 
     async fn call(&self, cx: &mut CompoundContext<'_>, args: Locku4Args) -> OpResult<Stateid> {
+        cx.begin_lock_stateid(&args.lock_stateid, args.seqid).await?;
         let range = ByteRange::new(args.offset, args.length)?;
         let stateid = cx.stateid(args.lock_stateid)?;
         let file = FileKey::from(cx.current()?);

@@ -1,4 +1,5 @@
-//! OPEN: RFC 8881 section 18.16, with the share reservations of section 9.7 and the delegation wants of section 10.4.
+//! OPEN: RFC 8881 section 18.16, with the share reservations of section 9.7 and the delegation wants of section 10.4; RFC 7530
+//! section 16.16.
 
 mod claim;
 mod create;
@@ -10,8 +11,8 @@ use dittofs_framework::export::ExportNode;
 use dittofs_framework::fs::{Authority, OpenHold, SetAttributes, ShareAccess};
 use dittofs_framework::op::{OpDescriptor, OpFlags, OpResult, Operation};
 use dittofs_framework::proto::{
-    ChangeInfo, Component4, Fattr4, NFS4ERR_GRACE, NFS4ERR_INVAL, OP_OPEN, StateOwner, Stateid, Status,
-    Verifier4,
+    ChangeInfo, Component4, Fattr4, Minor, NFS4ERR_BADXDR, NFS4ERR_GRACE, NFS4ERR_INVAL, OP_OPEN, StateOwner,
+    Stateid, Status, Verifier4,
 };
 use dittofs_framework::state::{FileKey, OpenRequest, ShareDeny};
 use dittofs_framework::{register_operation, xdr_enum, xdr_struct, xdr_union};
@@ -27,6 +28,8 @@ pub use share::{
 };
 pub(crate) use share::{parse_access, parse_deny};
 
+/// The open-owner is to be confirmed by OPEN_CONFIRM; in minor version 0 only.
+pub const OPEN4_RESULT_CONFIRM: u32 = 0x2;
 /// Byte-range locks are those of POSIX, unlocking and changing parts of a lock included.
 pub const OPEN4_RESULT_LOCKTYPE_POSIX: u32 = 0x4;
 /// The file stays as long as it is open, also when its last name goes: what a file system promises with its
@@ -37,7 +40,7 @@ xdr_struct! {
     /// OPEN4args.
     #[derive(Clone)]
     pub struct Open4Args {
-        /// Ignored in minor version 1 and later.
+        /// Of the open-owner; ignored in minor version 1 and later.
         pub seqid: u32,
         /// OPEN4_SHARE_ACCESS_*, wants included.
         pub share_access: u32,
@@ -190,14 +193,16 @@ impl Operation for Open {
     type Res = Open4ResOk;
 
     async fn call(&self, cx: &mut CompoundContext<'_>, args: Open4Args) -> OpResult<Open4ResOk> {
-        let (access, want) = parse_access(args.share_access)?;
+        check_arms(cx.minor(), &args)?;
+        let clientid = cx.begin_open(&args.owner, args.seqid).await?;
+        let (access, want) = parse_access(cx.minor(), args.share_access)?;
         let deny = parse_deny(args.share_deny)?;
         claim::check(&args.claim)?;
         // RFC 8881 section 18.51.3: nothing but reclaims before the client has said that it has none left.
-        if !cx.client()?.has_reclaim_complete() {
+        if cx.minor().has_sessions() && !cx.client()?.has_reclaim_complete() {
             return Err(NFS4ERR_GRACE.into());
         }
-        let owner = StateOwner { clientid: cx.clientid()?, owner: args.owner.owner };
+        let owner = StateOwner { clientid, owner: args.owner.owner };
         let opening = match (&args.claim, &args.openhow) {
             (OpenClaim4::Null(name), OpenFlag4::NoCreate(())) => claim::by_name(cx, name, access).await?,
             (OpenClaim4::Null(name), OpenFlag4::Create(how)) => {
@@ -213,10 +218,11 @@ impl Operation for Open {
         let (stateid, attrset) = grant(cx, &opening, &owner, access, deny).await?;
         cx.set_current(opening.file);
         cx.set_current_stateid(stateid);
+        cx.turns().opened(&stateid);
         Ok(Open4ResOk {
             stateid,
             cinfo: opening.cinfo,
-            rflags: OPEN4_RESULT_LOCKTYPE_POSIX | OPEN4_RESULT_PRESERVE_UNLINKED,
+            rflags: result_flags(cx),
             attrset,
             delegation: want.answer(),
         })
@@ -224,6 +230,22 @@ impl Operation for Open {
 }
 
 register_operation!(Open);
+
+/// The arms of the unions that came with minor version 1 do not decode in minor version 0.
+fn check_arms(minor: Minor, args: &Open4Args) -> Result<(), Status> {
+    let is_new = matches!(args.openhow, OpenFlag4::Create(CreateHow4::Exclusive4_1(_)))
+        || matches!(args.claim, OpenClaim4::Fh(()) | OpenClaim4::DelegCurFh(_) | OpenClaim4::DelegPrevFh(()));
+    if is_new && minor == Minor::V0 { Err(NFS4ERR_BADXDR) } else { Ok(()) }
+}
+
+fn result_flags(cx: &mut CompoundContext<'_>) -> u32 {
+    OPEN4_RESULT_LOCKTYPE_POSIX
+        | match cx.minor() {
+            Minor::V0 if cx.turns().is_unconfirmed() => OPEN4_RESULT_CONFIRM,
+            Minor::V0 => 0,
+            Minor::V1 | Minor::V2 => OPEN4_RESULT_PRESERVE_UNLINKED,
+        }
+}
 
 /// A file that the file system has opened, and the share reservation not yet.
 struct Opening {

@@ -1,9 +1,9 @@
-//! OPEN_DOWNGRADE: RFC 8881 section 18.18.
+//! OPEN_DOWNGRADE: RFC 8881 section 18.18, RFC 7530 section 16.19.
 
 use dittofs_framework::compound::CompoundContext;
 use dittofs_framework::fs::ShareAccess;
 use dittofs_framework::op::{OpDescriptor, OpFlags, OpResult, Operation};
-use dittofs_framework::proto::{NFS4ERR_INVAL, OP_OPEN_DOWNGRADE, Stateid, Status};
+use dittofs_framework::proto::{Minor, NFS4ERR_INVAL, OP_OPEN_DOWNGRADE, Stateid, Status};
 use dittofs_framework::state::FileKey;
 use dittofs_framework::{register_operation, xdr_struct};
 
@@ -16,7 +16,7 @@ xdr_struct! {
     pub struct OpenDowngrade4Args {
         /// The open.
         pub open_stateid: Stateid,
-        /// Ignored in minor version 1 and later.
+        /// Of the open-owner; ignored in minor version 1 and later.
         pub seqid: u32,
         /// The access that is left.
         pub share_access: u32,
@@ -38,7 +38,8 @@ impl Operation for OpenDowngrade {
     type Res = Stateid;
 
     async fn call(&self, cx: &mut CompoundContext<'_>, args: OpenDowngrade4Args) -> OpResult<Stateid> {
-        let access = parse_access(args.share_access)?;
+        cx.begin_open_stateid(&args.open_stateid, args.seqid).await?;
+        let access = parse_access(cx.minor(), args.share_access)?;
         let deny = parse_deny(args.share_deny)?;
         let stateid = cx.exact_stateid(args.open_stateid)?;
         let file = FileKey::from(cx.current()?);
@@ -51,8 +52,7 @@ impl Operation for OpenDowngrade {
 register_operation!(OpenDowngrade);
 
 /// RFC 8881 section 18.18.3: of the bits beyond the access, only those of the delegation wants are passed over.
-fn parse_access(share_access: u32) -> Result<ShareAccess, Status> {
-    ShareAccess::from_bits(share_access & !OPEN4_SHARE_ACCESS_WANT_DELEG_MASK)
-        .filter(|access| !access.is_empty())
-        .ok_or(NFS4ERR_INVAL)
+fn parse_access(minor: Minor, share_access: u32) -> Result<ShareAccess, Status> {
+    let wants = if minor.has_sessions() { OPEN4_SHARE_ACCESS_WANT_DELEG_MASK } else { 0 };
+    ShareAccess::from_bits(share_access & !wants).filter(|access| !access.is_empty()).ok_or(NFS4ERR_INVAL)
 }

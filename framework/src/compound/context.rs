@@ -10,7 +10,8 @@ use crate::fs::RequestContext;
 use crate::op::OpFlags;
 use crate::proto::{
     ClientId, Minor, NFS4ERR_BAD_STATEID, NFS4ERR_BADHANDLE, NFS4ERR_NOFILEHANDLE, NFS4ERR_OP_NOT_IN_SESSION,
-    NFS4ERR_REP_TOO_BIG, NFS4ERR_REP_TOO_BIG_TO_CACHE, NFS4ERR_RESOURCE, NFS4ERR_STALE, OpNum, Stateid, Status,
+    NFS4ERR_REP_TOO_BIG, NFS4ERR_REP_TOO_BIG_TO_CACHE, NFS4ERR_RESOURCE, NFS4ERR_STALE, OpNum, Stateid,
+    Status,
 };
 use crate::rpc::{Connection, Principal};
 use crate::session::{ConnectionSessions, Session, SlotGuard, Within};

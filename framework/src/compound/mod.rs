@@ -13,5 +13,5 @@ pub use admission::{HandlesSet, Position, admit};
 pub use context::CompoundContext;
 pub use duplicates::DuplicateLimits;
 pub use program::Nfs4Program;
-pub use turns::Turns;
 pub use service::{BuildError, Limits, Nfs4Service, Nfs4ServiceBuilder};
+pub use turns::Turns;

@@ -152,7 +152,11 @@ impl Status {
     /// Whether `minor` has this status (RFC 7530 section 13.1, RFC 8881 section 15.1, RFC 7862 section 11.1, RFC 8276 section 8.3).
     pub fn is_in(self, minor: Minor) -> bool {
         match self {
-            NFS4ERR_BAD_SEQID | NFS4ERR_LEASE_MOVED | NFS4ERR_NXIO | NFS4ERR_RESOURCE | NFS4ERR_RESTOREFH
+            NFS4ERR_BAD_SEQID
+            | NFS4ERR_LEASE_MOVED
+            | NFS4ERR_NXIO
+            | NFS4ERR_RESOURCE
+            | NFS4ERR_RESTOREFH
             | NFS4ERR_STALE_STATEID => minor == Minor::V0,
             _ if self >= NFS4ERR_PARTNER_NOTSUPP => minor == Minor::V2,
             _ => minor.has_sessions() || self <= NFS4ERR_CB_PATH_DOWN,

@@ -27,7 +27,8 @@ impl StateTable {
 
     /// Whether there is state under a stateid, or was and the client has not been told of its loss.
     pub fn knows(&self, other: &[u8; 12]) -> bool {
-        StateKey::from_other(*other, self.epoch).is_some_and(|key| self.stateids.shard(&key).contains_key(&key))
+        StateKey::from_other(*other, self.epoch)
+            .is_some_and(|key| self.stateids.shard(&key).contains_key(&key))
     }
 
     /// Whether byte-range locks are held through a lock stateid.

@@ -163,7 +163,8 @@ impl ClientTable {
             verifier: request.client.verifier,
             user: request.user,
         };
-        let id = std::iter::repeat_with(|| self.ids.next_clientid()).find(|id| !records.by_id.contains_key(id));
+        let id =
+            std::iter::repeat_with(|| self.ids.next_clientid()).find(|id| !records.by_id.contains_key(id));
         Arc::new(Client::new(id.unwrap_or(ClientId(0)), name, self.lease, now))
     }
 
@@ -190,7 +191,8 @@ impl ClientTable {
     ) -> Result<Departures, Status> {
         let mut records = self.records.write();
         let Records { by_name, by_id } = &mut *records;
-        let named = by_id.get(&clientid).and_then(|name| by_name.get_mut(name)).ok_or(NFS4ERR_STALE_CLIENTID)?;
+        let named =
+            by_id.get(&clientid).and_then(|name| by_name.get_mut(name)).ok_or(NFS4ERR_STALE_CLIENTID)?;
         let mut departures = Departures::default();
         let is_it = |record: &Record| record.client.id() == clientid && record.confirm == confirm;
         let Some(record) = named.unconfirmed.take_if(|record| is_it(record)) else {

@@ -156,7 +156,12 @@ impl Owner {
     }
 
     /// Asks for a turn, and waits while another request of the owner is under way. `None` if the owner is released.
-    pub(super) async fn begin(self: &Arc<Self>, now: Timestamp, seqid: u32, opnum: OpNum) -> Option<Admission> {
+    pub(super) async fn begin(
+        self: &Arc<Self>,
+        now: Timestamp,
+        seqid: u32,
+        opnum: OpNum,
+    ) -> Option<Admission> {
         let mut freed = pin!(self.freed.notified());
         loop {
             // Before the look at the sequence: a turn that ends right after it is not missed.
@@ -170,7 +175,12 @@ impl Owner {
     }
 
     /// `None` while another request is under way.
-    fn ask(self: &Arc<Self>, now: Timestamp, seqid: u32, opnum: OpNum) -> Option<Result<Admission, Released>> {
+    fn ask(
+        self: &Arc<Self>,
+        now: Timestamp,
+        seqid: u32,
+        opnum: OpNum,
+    ) -> Option<Result<Admission, Released>> {
         let mut sequence = self.sequence.lock();
         if sequence.is_released {
             return Some(Err(Released));

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use foldhash::HashMap;
 use parking_lot::Mutex;
 
+use super::V4_0Limits;
 use super::owner::{Confirmed, Owner, OwnerKind, Recorded, Sequence};
 use super::turn::{OwnerTurn, StateidOther};
-use super::V4_0Limits;
 use crate::clock::Timestamp;
 use crate::proto::{
     ClientId, NFS4ERR_BAD_SEQID, NFS4ERR_EXPIRED, NFS4ERR_RESOURCE, OP_LOCK, OP_OPEN, OpNum, StateOwner,
@@ -197,7 +197,9 @@ impl Owners {
     /// Takes the stateids from an owner that are to be cancelled. Their owner can still be found by one of them: the
     /// retransmission of a request for it is out of sequence, not unknown.
     fn void(&self, owner: &Owner, admission: &Admission) {
-        let (Admission::New { cancelled, .. } | Admission::Refused { cancelled, .. }) = admission else { return };
+        let (Admission::New { cancelled, .. } | Admission::Refused { cancelled, .. }) = admission else {
+            return;
+        };
         if cancelled.is_empty() {
             return;
         }
@@ -239,12 +241,7 @@ impl Owners {
 
     /// Forgets what has been of no use for long enough: owners without state, opens that nobody confirmed. `exists` tells
     /// whether there still is state under a stateid; it is called with an owner locked.
-    pub fn reap(
-        &self,
-        now: Timestamp,
-        lease: Duration,
-        exists: &dyn Fn(&StateidOther) -> bool,
-    ) -> Reaped {
+    pub fn reap(&self, now: Timestamp, lease: Duration, exists: &dyn Fn(&StateidOther) -> bool) -> Reaped {
         let mut reaped = Reaped::default();
         for owner in self.all() {
             let mut sequence = owner.sequence.lock();
@@ -253,7 +250,8 @@ impl Owners {
             }
             let idle = now.since(sequence.used);
             let is_late = sequence.confirmed == Confirmed::No && idle > lease;
-            let gone: Vec<_> = sequence.stateids.iter().filter(|stateid| is_late || !exists(stateid)).copied().collect();
+            let gone: Vec<_> =
+                sequence.stateids.iter().filter(|stateid| is_late || !exists(stateid)).copied().collect();
             for stateid in gone {
                 sequence.stateids.remove(&stateid);
                 self.forget(&stateid);
@@ -282,7 +280,10 @@ impl Owners {
 
     fn all(&self) -> Vec<Arc<Owner>> {
         let clients = self.clients.map_all(|_, client| client.clone());
-        clients.iter().flat_map(|client| client.owners.lock().by_name.values().cloned().collect::<Vec<_>>()).collect()
+        clients
+            .iter()
+            .flat_map(|client| client.owners.lock().by_name.values().cloned().collect::<Vec<_>>())
+            .collect()
     }
 
     /// How many owners there are.
@@ -297,7 +298,8 @@ impl Owners {
     }
 
     fn find_or_add(&self, now: Timestamp, kind: OwnerKind, owner: &StateOwner) -> Result<Arc<Owner>, Status> {
-        let client = self.clients.shard(&owner.clientid).get(&owner.clientid).cloned().ok_or(NFS4ERR_EXPIRED)?;
+        let client =
+            self.clients.shard(&owner.clientid).get(&owner.clientid).cloned().ok_or(NFS4ERR_EXPIRED)?;
         let mut names = client.owners.lock();
         if names.is_dropped {
             return Err(NFS4ERR_EXPIRED);

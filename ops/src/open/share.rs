@@ -1,5 +1,5 @@
 use dittofs_framework::fs::ShareAccess;
-use dittofs_framework::proto::{NFS4ERR_INVAL, Status};
+use dittofs_framework::proto::{Minor, NFS4ERR_INVAL, Status};
 use dittofs_framework::state::ShareDeny;
 
 use super::{OpenDelegation4, OpenNoneDelegation4};
@@ -57,9 +57,13 @@ impl Want {
 }
 
 /// The access and the want of a share_access. NFS4ERR_INVAL for no access, for more than one want and for bits that mean
-/// nothing (RFC 8881 section 18.16.4).
-pub(crate) fn parse_access(share_access: u32) -> Result<(ShareAccess, Want), Status> {
-    let bits = share_access & !(OPEN4_SHARE_ACCESS_WANT_DELEG_MASK | WHEN_FLAGS);
+/// nothing (RFC 8881 section 18.16.4), which in minor version 0 all wants are (RFC 7530 section 16.16.6).
+pub(crate) fn parse_access(minor: Minor, share_access: u32) -> Result<(ShareAccess, Want), Status> {
+    let wants = OPEN4_SHARE_ACCESS_WANT_DELEG_MASK | WHEN_FLAGS;
+    if minor == Minor::V0 && share_access & wants != 0 {
+        return Err(NFS4ERR_INVAL);
+    }
+    let bits = share_access & !wants;
     let access = ShareAccess::from_bits(bits).filter(|access| !access.is_empty()).ok_or(NFS4ERR_INVAL)?;
     let want = match share_access & OPEN4_SHARE_ACCESS_WANT_DELEG_MASK {
         0 => Want::NoPreference,
@@ -99,7 +103,21 @@ mod tests {
     #[case::unknown_want(0x601, Err(NFS4ERR_INVAL))]
     #[case::unknown_flag(0x4_0001, Err(NFS4ERR_INVAL))]
     fn share_access_means(#[case] bits: u32, #[case] want: Result<(ShareAccess, Want), Status>) {
-        assert_eq!(parse_access(bits), want);
+        assert_eq!(parse_access(Minor::V1, bits), want);
+    }
+
+    // RFC: 7530 section 16.16.6.
+    #[rstest]
+    #[case::read(0x1, Ok((ShareAccess::READ, Want::NoPreference)))]
+    #[case::both(0x3, Ok((ShareAccess::BOTH, Want::NoPreference)))]
+    #[case::no_access(0, Err(NFS4ERR_INVAL))]
+    #[case::want_read(0x101, Err(NFS4ERR_INVAL))]
+    #[case::when(0x1_0001, Err(NFS4ERR_INVAL))]
+    fn share_access_means_in_minor_version_0(
+        #[case] bits: u32,
+        #[case] want: Result<(ShareAccess, Want), Status>,
+    ) {
+        assert_eq!(parse_access(Minor::V0, bits), want);
     }
 
     #[rstest]

@@ -55,13 +55,21 @@ impl World {
     fn new(limit: usize) -> Self {
         let ids = Arc::new(ClientIds::new(7));
         let table = ClientTable::new(ids, limit, LEASE, [3; 16]);
-        Self { table, now: Timestamp::from_nanos(1), given: vec![], holding: vec![], gone: vec![], confirmed: vec![] }
+        Self {
+            table,
+            now: Timestamp::from_nanos(1),
+            given: vec![],
+            holding: vec![],
+            gone: vec![],
+            confirmed: vec![],
+        }
     }
 
     fn set(&mut self, uid: u32, name: &[u8], incarnation: u64) -> Result<(ClientId, Verifier4), InUse> {
         let client = NfsClientId4 { verifier: incarnation.to_be_bytes(), id: name.into() };
         let addr = ClientAddr4 { netid: "tcp".into(), addr: "192.0.2.1.8.1".into() };
-        let callback = Callback { program: 0x4000_0000, addr, ident: u32::try_from(self.given.len()).unwrap() };
+        let callback =
+            Callback { program: 0x4000_0000, addr, ident: u32::try_from(self.given.len()).unwrap() };
         let request = SetClientid { client: &client, callback, user: user(uid) };
         self.table.set_clientid(self.now, request, &|id| self.holding.contains(&id))
     }
@@ -121,7 +129,8 @@ impl World {
                 self.gone.extend(departures.clients.iter().map(|gone| (gone.client.id(), gone.reason)));
             }
             Step::Gone(want) => {
-                let want: Vec<_> = want.iter().map(|(which, reason)| (self.given[*which].0, *reason)).collect();
+                let want: Vec<_> =
+                    want.iter().map(|(which, reason)| (self.given[*which].0, *reason)).collect();
                 assert_eq!(std::mem::take(&mut self.gone), want);
             }
             Step::Known(want) => assert_eq!(self.table.len(), want),
@@ -239,7 +248,13 @@ fn clients_come_and_go(#[case] steps: &[Step]) {
 #[test]
 fn client_is_made_known_once() {
     let mut world = World::new(16);
-    for step in [Set(1, 1, None), Confirm(1, 0, NFS4_OK), Confirm(1, 0, NFS4_OK), Set(1, 1, Some(0)), Confirm(1, 1, NFS4_OK)] {
+    for step in [
+        Set(1, 1, None),
+        Confirm(1, 0, NFS4_OK),
+        Confirm(1, 0, NFS4_OK),
+        Set(1, 1, Some(0)),
+        Confirm(1, 1, NFS4_OK),
+    ] {
         world.step(step);
     }
     assert_eq!(world.confirmed, [world.given[0].0]);

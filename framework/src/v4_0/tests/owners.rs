@@ -48,7 +48,8 @@ impl World {
     /// Asks without waiting: nothing may be under way.
     fn admit(&self, opnum: OpNum, of: Of, seqid: u32) -> Option<Admission> {
         use futures_now::now;
-        let by_stateid = |kind, n| now(self.owners.begin_by_stateid(self.now, kind, &stateid(n), seqid, opnum));
+        let by_stateid =
+            |kind, n| now(self.owners.begin_by_stateid(self.now, kind, &stateid(n), seqid, opnum));
         match of {
             Of::Open(name) => Some(now(self.owners.begin_open(self.now, &owner(name), seqid))),
             Of::Lock(name) => Some(now(self.owners.begin_lock_owner(self.now, &owner(name), seqid))),
@@ -79,7 +80,11 @@ impl World {
     }
 
     fn finish(&self, turn: OwnerTurn, opnum: OpNum, status: Status) {
-        turn.finish(&self.owners, self.now, Recorded { opnum, status, body: Bytes::from_static(b"body"), current: None });
+        turn.finish(
+            &self.owners,
+            self.now,
+            Recorded { opnum, status, body: Bytes::from_static(b"body"), current: None },
+        );
     }
 }
 
