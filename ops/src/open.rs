@@ -9,10 +9,10 @@ use dittofs_framework::attr::{Bitmap, attrset};
 use dittofs_framework::compound::CompoundContext;
 use dittofs_framework::export::ExportNode;
 use dittofs_framework::fs::{Authority, OpenHold, SetAttributes, ShareAccess};
-use dittofs_framework::op::{OpDescriptor, OpFlags, OpResult, Operation};
+use dittofs_framework::op::{OpDescriptor, OpError, OpFlags, OpResult, Operation};
 use dittofs_framework::proto::{
-    ChangeInfo, Component4, Fattr4, Minor, NFS4ERR_BADXDR, NFS4ERR_GRACE, NFS4ERR_INVAL, OP_OPEN, StateOwner,
-    Stateid, Status, Verifier4,
+    ChangeInfo, ClientId, Component4, Fattr4, Minor, NFS4ERR_BADXDR, NFS4ERR_GRACE, NFS4ERR_INVAL,
+    NFS4ERR_SYMLINK, NFS4ERR_WRONG_TYPE, OP_OPEN, StateOwner, Stateid, Status, Verifier4,
 };
 use dittofs_framework::state::{FileKey, OpenRequest, ShareDeny};
 use dittofs_framework::{register_operation, xdr_enum, xdr_struct, xdr_union};
@@ -203,18 +203,8 @@ impl Operation for Open {
             return Err(NFS4ERR_GRACE.into());
         }
         let owner = StateOwner { clientid, owner: args.owner.owner };
-        let opening = match (&args.claim, &args.openhow) {
-            (OpenClaim4::Null(name), OpenFlag4::NoCreate(())) => claim::by_name(cx, name, access).await?,
-            (OpenClaim4::Null(name), OpenFlag4::Create(how)) => {
-                // A file must not be made for an open that is then refused.
-                let state = cx.service().state();
-                cx.service().ask_state(cx.now(), || state.check_room(owner.clientid)).await?;
-                create::create(cx, name, how, access).await?
-            }
-            (_, OpenFlag4::NoCreate(())) => claim::current_file(cx, access).await?,
-            // RFC 8881 section 18.16.3: a file is created by name.
-            (_, OpenFlag4::Create(_)) => return Err(NFS4ERR_INVAL.into()),
-        };
+        let opening = find(cx, &args.claim, &args.openhow, clientid, access).await;
+        let opening = opening.map_err(|error| old_type_error(cx.minor(), error))?;
         let (stateid, attrset) = grant(cx, &opening, &owner, access, deny).await?;
         cx.set_current(opening.file);
         cx.set_current_stateid(stateid);
@@ -245,6 +235,36 @@ fn result_flags(cx: &mut CompoundContext<'_>) -> u32 {
             Minor::V0 => 0,
             Minor::V1 | Minor::V2 => OPEN4_RESULT_PRESERVE_UNLINKED,
         }
+}
+
+async fn find(
+    cx: &CompoundContext<'_>,
+    claim: &OpenClaim4,
+    openhow: &OpenFlag4,
+    clientid: ClientId,
+    access: ShareAccess,
+) -> OpResult<Opening> {
+    match (claim, openhow) {
+        (OpenClaim4::Null(name), OpenFlag4::NoCreate(())) => claim::by_name(cx, name, access).await,
+        (OpenClaim4::Null(name), OpenFlag4::Create(how)) => {
+            // A file must not be made for an open that is then refused.
+            let state = cx.service().state();
+            cx.service().ask_state(cx.now(), || state.check_room(clientid)).await?;
+            create::create(cx, name, how, access).await
+        }
+        (_, OpenFlag4::NoCreate(())) => claim::current_file(cx, access).await,
+        // RFC 8881 section 18.16.3: a file is created by name.
+        (_, OpenFlag4::Create(_)) => Err(NFS4ERR_INVAL.into()),
+    }
+}
+
+/// In minor version 0 "NFS4ERR_SYMLINK is returned for both symlinks and for special files of other types" (RFC 7530 section
+/// 16.16.6).
+fn old_type_error(minor: Minor, error: OpError) -> OpError {
+    match error {
+        OpError::Status(NFS4ERR_WRONG_TYPE) if minor == Minor::V0 => NFS4ERR_SYMLINK.into(),
+        error => error,
+    }
 }
 
 /// A file that the file system has opened, and the share reservation not yet.

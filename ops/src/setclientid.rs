@@ -41,7 +41,7 @@ pub struct SetClientid;
 impl Operation for SetClientid {
     const DESCRIPTOR: OpDescriptor = OpDescriptor {
         minors: Minors::V4_0_ONLY,
-        flags: OpFlags::NO_CURRENT_FH.union(OpFlags::MODIFIES),
+        flags: OpFlags::NO_CURRENT_FH.union(OpFlags::MODIFIES).union(OpFlags::NON_IDEMPOTENT),
         max_reply: 16,
         ..OpDescriptor::new(OP_SETCLIENTID, errors::SETCLIENTID)
     };

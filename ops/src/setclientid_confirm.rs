@@ -27,7 +27,7 @@ pub struct SetClientidConfirm;
 impl Operation for SetClientidConfirm {
     const DESCRIPTOR: OpDescriptor = OpDescriptor {
         minors: Minors::V4_0_ONLY,
-        flags: OpFlags::NO_CURRENT_FH.union(OpFlags::MODIFIES),
+        flags: OpFlags::NO_CURRENT_FH.union(OpFlags::MODIFIES).union(OpFlags::NON_IDEMPOTENT),
         ..OpDescriptor::new(OP_SETCLIENTID_CONFIRM, errors::SETCLIENTID_CONFIRM)
     };
     type Args = SetClientidConfirm4Args;

@@ -1,7 +1,7 @@
 //! Which operation may stand where: every number from 0 to 80 in every minor version, first and behind SEQUENCE.
 //!
 //! Origin: the rules of RFC 8881 and RFC 7862, written out by number here and independent of the rows of the operations.
-//! RFC: 8881 sections 2.10.6.4, 15.1.3.4, 16.2.3 and 18.46.3; 7862 section 13; 8276 section 8.2.
+//! RFC: 7530 sections 15.2.4 and 16.29.4; 8881 sections 2.10.6.4, 15.1.3.4, 16.2.3 and 18.46.3; 7862 section 13; 8276 section 8.2.
 
 use dittofs_framework::compound::CompoundContext;
 use dittofs_framework::compound::{Limits, Nfs4Service};
@@ -10,13 +10,14 @@ use dittofs_framework::op::{Minors, OpDescriptor, OpFlags, OpResult, Operation};
 use dittofs_framework::proto::*;
 use dittofs_framework::registry::{Registry, RegistryError, Slot};
 use dittofs_framework::testing::Compound;
+use dittofs_framework::v4_0::V4_0Limits;
 use dittofs_ops as _;
 use dittofs_ops::putrootfh::PutRootFh;
 use dittofs_ops::sequence::Sequence;
 use dittofs_tests::{Client, TestServer, TestServerOptions};
 use rstest::rstest;
 
-/// Of NFSv4.0 alone: NFS4ERR_NOTSUPP from minor version 1 on (RFC 8881 section 17, "MNI").
+/// Of NFSv4.0 alone (OPEN_CONFIRM, RENEW, SETCLIENTID, SETCLIENTID_CONFIRM, RELEASE_LOCKOWNER): NFS4ERR_NOTSUPP from minor version 1 on (RFC 8881 section 17, "MNI").
 const V4_0_ONLY: [u32; 5] = [20, 30, 35, 36, 39];
 /// Optional, and not here: DELEGPURGE, DELEGRETURN, OPENATTR, BACKCHANNEL_CTL, GET_DIR_DELEGATION, the pNFS operations, SET_SSV and
 /// WANT_DELEGATION.
@@ -52,8 +53,8 @@ fn expected(minor: Minor, number: u32) -> Kind {
     if !(3..=last).contains(&number) {
         return Kind::Illegal;
     }
-    let is_absent =
-        V4_0_ONLY.contains(&number) || ABSENT_V4_1.contains(&number) || ABSENT_V4_2.contains(&number);
+    let is_old = V4_0_ONLY.contains(&number) && minor != Minor::V0;
+    let is_absent = is_old || ABSENT_V4_1.contains(&number) || ABSENT_V4_2.contains(&number);
     if is_absent { Kind::NotSupp } else { Kind::Run }
 }
 
@@ -88,12 +89,29 @@ fn first(minor: Minor, number: u32) -> Status {
     match expected(minor, number) {
         Kind::Illegal => NFS4ERR_OP_ILLEGAL,
         Kind::NotSupp => NFS4ERR_NOTSUPP,
+        Kind::Run if minor == Minor::V0 => first_v4_0(number),
         Kind::Run if number == SEQUENCE || WITHOUT_SEQUENCE.contains(&number) => NFS4ERR_BADXDR,
         Kind::Run => NFS4ERR_OP_NOT_IN_SESSION,
     }
 }
 
+/// Without a session nothing is out of position: what is missing is a filehandle, or the arguments.
+fn first_v4_0(number: u32) -> Status {
+    const RESTOREFH: u32 = 31;
+    const PUTFH: u32 = 22;
+    // OPEN_CONFIRM confirms the open of the current file.
+    const OPEN_CONFIRM: u32 = 20;
+    match number {
+        _ if ALWAYS.contains(&number) => NFS4_OK,
+        RESTOREFH => NFS4ERR_RESTOREFH,
+        OPEN_CONFIRM => NFS4ERR_NOFILEHANDLE,
+        _ if number == PUTFH || V4_0_ONLY.contains(&number) => NFS4ERR_BADXDR,
+        _ => NFS4ERR_NOFILEHANDLE,
+    }
+}
+
 #[rstest]
+#[case::v4_0(Minor::V0)]
 #[case::v4_1(Minor::V1)]
 #[case::v4_2(Minor::V2)]
 #[tokio::test]
@@ -196,16 +214,43 @@ async fn a_tag_is_utf8() {
 
 /// The tag is a part of the reply that a slot keeps.
 #[rstest]
-#[case::longest(8, NFS4_OK)]
-#[case::too_long(9, NFS4ERR_REQ_TOO_BIG)]
+#[case::longest(Minor::V1, 8, NFS4_OK)]
+#[case::too_long(Minor::V1, 9, NFS4ERR_REQ_TOO_BIG)]
+#[case::longest_v4_0(Minor::V0, 8, NFS4_OK)]
+#[case::too_long_v4_0(Minor::V0, 9, NFS4ERR_RESOURCE)]
 #[tokio::test]
-async fn the_tag_is_limited(#[case] len: usize, #[case] status: Status) {
+async fn the_tag_is_limited(#[case] minor: Minor, #[case] len: usize, #[case] status: Status) {
     let limits = Limits { max_tag: 8, ..Limits::default() };
     let server = TestServer::start_with(TestServerOptions { limits, ..TestServerOptions::default() }).await;
     let mut client = Client::connect(&server).await;
-    let reply = client.run(&Compound::new(Minor::V1).tag(&vec![b't'; len])).await;
+    let reply = client.run(&Compound::new(minor).tag(&vec![b't'; len])).await;
     assert_eq!(reply.status, status);
     assert!(reply.results.is_empty());
+    server.stop().await;
+}
+
+/// In minor versions with sessions it is the session that has limits.
+#[rstest]
+#[case::most(4, usize::MAX, NFS4_OK, 4)]
+#[case::too_many(5, usize::MAX, NFS4ERR_RESOURCE, 0)]
+// A reply's header of 24 bytes, status, tag and count, an answer each, and room for the error of one more.
+#[case::longest_reply(4, 24 + 12 + 3 * 8 + 12, NFS4_OK, 4)]
+#[case::too_long_a_reply(4, 24 + 12 + 3 * 8 + 11, NFS4ERR_RESOURCE, 3)]
+#[tokio::test]
+async fn a_compound_of_v4_0_is_limited(
+    #[case] count: usize,
+    #[case] reply: usize,
+    #[case] status: Status,
+    #[case] results: usize,
+) {
+    let reply = u32::try_from(reply).unwrap_or(u32::MAX);
+    let v4_0 = V4_0Limits { operations: 4, reply, ..V4_0Limits::default() };
+    let limits = Limits { v4_0, ..Limits::default() };
+    let server = TestServer::start_with(TestServerOptions { limits, ..TestServerOptions::default() }).await;
+    let mut client = Client::connect(&server).await;
+    let compound = (0..count).fold(Compound::new(Minor::V0), |compound, _| compound.op::<PutRootFh>(&()));
+    let reply = client.run(&compound).await;
+    assert_eq!((reply.status, reply.results.len()), (status, results));
     server.stop().await;
 }
 
@@ -237,7 +282,8 @@ impl Operation for Old {
     const DESCRIPTOR: OpDescriptor = OpDescriptor {
         minors: Minors::V4_0_ONLY,
         flags: OpFlags::NO_CURRENT_FH,
-        ..OpDescriptor::new(OP_RENEW, &[NFS4ERR_BADXDR])
+        // DELEGPURGE, which is not here.
+        ..OpDescriptor::new(OP_DELEGPURGE, &[NFS4ERR_BADXDR])
     };
     type Args = ();
     type Res = ();
@@ -298,5 +344,5 @@ fn two_claims_on_a_number_name_both_claimants() {
 #[test]
 fn a_service_without_exports_can_be_built() {
     let service = Nfs4Service::builder(Namespace::builder().build().unwrap()).build().unwrap();
-    assert!(service.serves(Minor::V1) && service.serves(Minor::V2) && !service.serves(Minor::V0));
+    assert!(Minor::ALL.into_iter().all(|minor| service.serves(minor)));
 }

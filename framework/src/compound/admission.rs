@@ -39,7 +39,7 @@ pub fn admit(row: &OpDescriptor, minor: Minor, at: Position, handles: HandlesSet
         return Err(NFS4ERR_NOFILEHANDLE);
     }
     if row.flags.contains(OpFlags::NEEDS_SAVED_FH) && !handles.saved {
-        // RFC 7530 section 16.30.4 has a status of its own for RESTOREFH, which minor version 1 dropped.
+        // RFC 7530 section 16.29.4 has a status of its own for RESTOREFH, which minor version 1 dropped.
         let is_restorefh_v4_0 = minor == Minor::V0 && row.errors.contains(&NFS4ERR_RESTOREFH);
         return Err(if is_restorefh_v4_0 { NFS4ERR_RESTOREFH } else { NFS4ERR_NOFILEHANDLE });
     }

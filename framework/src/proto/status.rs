@@ -154,10 +154,11 @@ impl Status {
         match self {
             NFS4ERR_BAD_SEQID
             | NFS4ERR_LEASE_MOVED
-            | NFS4ERR_NXIO
             | NFS4ERR_RESOURCE
             | NFS4ERR_RESTOREFH
             | NFS4ERR_STALE_STATEID => minor == Minor::V0,
+            // Gone in minor version 1, and back in 2 for SEEK.
+            NFS4ERR_NXIO => minor != Minor::V1,
             _ if self >= NFS4ERR_PARTNER_NOTSUPP => minor == Minor::V2,
             _ => minor.has_sessions() || self <= NFS4ERR_CB_PATH_DOWN,
         }
