@@ -37,11 +37,10 @@ impl Operation for ReleaseLockowner {
             return Err(NFS4ERR_LOCKS_HELD.into());
         }
         for other in stateids {
-            match state.free_stateid(cx.caller(), &Stateid { seqid: 0, other }) {
-                // A LOCK came in between.
-                Err(NFS4ERR_LOCKS_HELD) => return Err(NFS4ERR_LOCKS_HELD.into()),
-                // Else it is gone already.
-                Ok(_) | Err(_) => {}
+            let freed = state.free_stateid(cx.caller(), &Stateid { seqid: 0, other });
+            // A LOCK came in between. Any other failure says that it is gone already.
+            if freed == Err(NFS4ERR_LOCKS_HELD) {
+                return Err(NFS4ERR_LOCKS_HELD.into());
             }
         }
         owners.release_lock_owner(&args.lock_owner);

@@ -8,7 +8,8 @@ use crate::log_limited;
 use crate::op::{DynOperation, OpDescriptor, OpError, OpFlags};
 use crate::proto::{
     Minor, NFS4_OK, NFS4ERR_BADXDR, NFS4ERR_DELAY, NFS4ERR_INVAL, NFS4ERR_IO, NFS4ERR_MINOR_VERS_MISMATCH,
-    NFS4ERR_NOTSUPP, NFS4ERR_OP_ILLEGAL, NFS4ERR_REQ_TOO_BIG, NFS4ERR_RESOURCE, NFS4ERR_SERVERFAULT, OP_ILLEGAL, OpNum, Status,
+    NFS4ERR_NOTSUPP, NFS4ERR_OP_ILLEGAL, NFS4ERR_REQ_TOO_BIG, NFS4ERR_RESOURCE, NFS4ERR_SERVERFAULT,
+    OP_ILLEGAL, OpNum, Status,
 };
 use crate::registry::Slot;
 use crate::rpc::{RpcCall, RpcReply};

@@ -68,7 +68,7 @@ pub struct Nfs4Service {
     pub(crate) sessions: SessionCore,
     pub(crate) state: StateTable,
     pub(super) duplicates: Duplicates,
-    pub(super) v4_0: V4_0,
+    pub(super) v4_0: Box<V4_0>,
 }
 
 impl Nfs4Service {
@@ -233,7 +233,7 @@ impl Nfs4ServiceBuilder {
             ),
             // Stateids of an earlier instance of the server are of another epoch.
             state: StateTable::new(epoch, self.limits.state.clone()),
-            v4_0,
+            v4_0: Box::new(v4_0),
             duplicates: Duplicates::new(&self.limits.duplicates, random()?),
             limits: self.limits,
             lease: self.lease,

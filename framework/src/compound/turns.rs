@@ -142,7 +142,7 @@ impl CompoundContext<'_> {
             }
             Admission::Replay(clientid, reply) => {
                 self.service.v4_0.clients.renew(self.now, clientid)?;
-                Err(OpError::Recorded(reply))
+                Err(OpError::Recorded(Box::new(reply)))
             }
             Admission::Refused { status, cancelled } => {
                 self.cancel(&cancelled);

@@ -15,7 +15,7 @@ pub enum OpError {
     /// Not at all: the whole compound was answered before, and this is the answer. Only SEQUENCE gives it.
     Replay(Rope),
     /// Not at all: the operation was answered before, and this is the answer. Only owners of minor version 0 give it.
-    Recorded(Recorded),
+    Recorded(Box<Recorded>),
 }
 
 impl OpError {
