@@ -114,22 +114,28 @@ impl World {
     /// If anything is not as it must be.
     pub(crate) fn run(mut self, options: &Options) -> Trace {
         for _ in 0..options.steps {
-            self.step();
-            self.server.check();
-            self.check_holders();
+            if self.step() {
+                self.server.check();
+                self.check_holders();
+            }
             safety::check(&mut self.clients, &self.model, self.now);
         }
         self.trace
     }
 
-    fn step(&mut self) {
+    /// Whether the server had a part in it.
+    fn step(&mut self) -> bool {
         match self.rng.below(1000) {
-            0..=14 => self.chaos(),
+            0..=14 => {
+                self.chaos();
+                true
+            }
             15..=549 => self.deliver(),
             _ => {
                 let delay = self.rng.u64() % 60;
                 self.advance_to(self.now + delay);
                 self.act();
+                false
             }
         }
     }
@@ -239,9 +245,9 @@ impl World {
         self.network.send(&mut self.rng, &packet);
     }
 
-    /// A message arrives.
-    fn deliver(&mut self) {
-        let Some(packet) = self.network.receive() else { return };
+    /// A message arrives. Whether it is for the server.
+    fn deliver(&mut self) -> bool {
+        let Some(packet) = self.network.receive() else { return false };
         // No two requests at the same moment: which client was silent for longest is never a matter of chance.
         self.advance_to(packet.due.max(self.now + 1));
         match &packet.message {
@@ -250,17 +256,19 @@ impl World {
                 let reply = self.execute(&packet, &connection, request, bytes);
                 let packet = Packet { due: self.now, message: Message::Reply(reply.raw), ..packet };
                 self.network.send(&mut self.rng, &packet);
+                true
             }
             Message::Reply(body) => {
-                let Some(id) = packet.id else { return };
+                let Some(id) = packet.id else { return false };
                 if packet.incarnation != self.incarnations[packet.client.0] {
-                    return;
+                    return false;
                 }
                 let client = &mut self.clients[packet.client.0];
                 if let Some(reply) = client.receive(id, body, &self.model.handles, (self.now, LEASE)) {
                     let (now, no) = (self.now, packet.client.0);
                     self.trace.line(|| format!("{now} client {no} <- #{id} {}", reply.status));
                 }
+                false
             }
         }
     }

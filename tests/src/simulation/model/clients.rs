@@ -87,7 +87,7 @@ impl Model {
             }
         }
         self.drop_unconfirmed(owner);
-        if self.records.len() >= self.limits.sessions.clients && !self.evict(cx.now) {
+        if self.records.len() >= self.limits.sessions.clients && !self.makes_room_for_client(cx.now) {
             return check(&Expect::only(NFS4ERR_DELAY), result);
         }
         check(&Expect::only(NFS4_OK), result);
@@ -102,6 +102,16 @@ impl Model {
             Some(_) => Expect::only(NFS4_OK),
         };
         check(&expect, result);
+    }
+
+    /// Whether a record could go: the oldest that nobody confirmed, or else one without a lease.
+    fn makes_room_for_client(&mut self, now: u64) -> bool {
+        let unconfirmed = self.records.iter().filter(|record| !record.is_confirmed);
+        match unconfirmed.min_by_key(|record| record.renewed).map(|record| record.id) {
+            Some(oldest) => self.records.retain(|record| record.id != oldest),
+            None => return self.evict(now),
+        }
+        true
     }
 
     fn add_record(&mut self, cx: &Cx<'_>, owner: ClientNo, verifier: u64, result: &OpReply) {
