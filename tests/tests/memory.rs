@@ -4,6 +4,7 @@
 //! included, and nothing else must move it.
 //!
 //! Origin: the bounds are several times what is measured today, and a small part of what was announced.
+//! RFC: none.
 #![allow(clippy::unwrap_used, clippy::panic)] // a failed step fails the test
 
 use std::net::SocketAddr;

@@ -1,4 +1,7 @@
 //! Many threads on few files: nothing is lost, nothing is left over, no lock is taken out of order.
+//!
+//! Origin: own scenarios.
+//! RFC: none; what one call after the other may leave, many at once may leave.
 
 use std::thread;
 

@@ -1,4 +1,7 @@
 //! READ, WRITE and SETATTR of the size under stateids.
+//!
+//! Origin: own tables.
+//! RFC: 8881 sections 8.2.3, 9.1.2, 18.22, 18.30 and 18.32.
 
 use rstest::rstest;
 

@@ -1,4 +1,7 @@
 //! Byte-range locks: stateids, conflicts and limits. What is locked after which calls is in `lock_model`.
+//!
+//! Origin: own tables.
+//! RFC: 8881 sections 9.1 to 9.6 and 18.10 to 18.12.
 
 use rstest::rstest;
 

@@ -1,4 +1,7 @@
 //! Opens, closes and stateids.
+//!
+//! Origin: own tables.
+//! RFC: 8881 sections 8.2, 9.7, 18.2, 18.16, 18.38 and 18.48.
 
 use rstest::rstest;
 

@@ -1,4 +1,7 @@
-//! Share reservations against a list of opens. RFC: 8881 sections 9.7 to 9.9 and 18.18.3.
+//! Share reservations against a list of opens.
+//!
+//! Origin: own model, a list of opens.
+//! RFC: 8881 sections 9.7 to 9.9 and 18.18.3.
 
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -1,4 +1,5 @@
 //! Origin: a disk on which every step in turn is the first to fail, and a crash behind it.
+//! RFC: 8881 section 8.4.3.
 
 use dittofs_framework::recovery::{Ledger, Recovered, StateEvent, StateStore};
 

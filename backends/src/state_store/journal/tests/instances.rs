@@ -1,4 +1,5 @@
 //! Origin: two servers on one file.
+//! RFC: none.
 
 use std::fs;
 use std::time::{Duration, UNIX_EPOCH};

@@ -1,3 +1,8 @@
+//! What every store of state promises, kept in a journal file.
+//!
+//! Origin: the suite for stores of state.
+//! RFC: 8881 sections 8.4.2.1 and 8.4.3.
+
 mod damage;
 mod disk;
 mod failure;
