@@ -27,7 +27,7 @@ xdr_enum! {
 }
 
 impl From<NfsLockType4> for LockKind {
-    /// RFC 8881 section 9.6: whether the client is going to wait makes no difference to the answer.
+    /// The lock, whether the client is going to wait for it or not.
     fn from(locktype: NfsLockType4) -> Self {
         match locktype {
             NfsLockType4::ReadLt | NfsLockType4::ReadwLt => Self::Read,
@@ -189,7 +189,13 @@ async fn lock(
         Holder::New { open, owner } => Locker::New { open: *open, owner },
         Holder::Existing(stateid) => Locker::Existing(*stateid),
     };
-    let lock = || cx.service().state().lock(caller, &file, &locker, range, kind);
+    let state = cx.service().state();
+    let lock = || match args.locktype {
+        NfsLockType4::ReadwLt | NfsLockType4::WritewLt if !args.reclaim => {
+            state.lock_or_wait(caller, &file, &locker, range, kind)
+        }
+        _ => state.lock(caller, &file, &locker, range, kind),
+    };
     cx.service().ask_state(cx.now(), lock).await
 }
 

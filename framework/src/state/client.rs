@@ -16,6 +16,8 @@ pub(super) struct ClientRecord {
     pub(super) lock_stateids: Quota,
     /// Byte-range locks of the client.
     pub(super) locks: Quota,
+    /// Requests of the client that wait for a lock.
+    pub(super) waiting: Quota,
 }
 
 /// The opens of a client.
@@ -39,7 +41,13 @@ impl ClientOpens {
 
 impl ClientRecord {
     pub(super) fn new(client: Arc<Client>) -> Self {
-        Self { client, opens: Ranked::default(), lock_stateids: Quota::default(), locks: Quota::default() }
+        Self {
+            client,
+            opens: Ranked::default(),
+            lock_stateids: Quota::default(),
+            locks: Quota::default(),
+            waiting: Quota::default(),
+        }
     }
 
     pub(super) fn id(&self) -> ClientId {

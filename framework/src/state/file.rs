@@ -8,6 +8,7 @@ use super::ids::{FileKey, Seqid, StateKey};
 use super::lock_order::{FILE, Ranked};
 use super::range_locks::{OwnerKey, RangeLocks};
 use super::share::{OpenModes, ShareCounts};
+use super::waiters::Waiters;
 use crate::fs::OpenHold;
 use crate::proto::{NFS4ERR_BAD_STATEID, NFS4ERR_OLD_STATEID, StateOwner, Status};
 
@@ -35,6 +36,7 @@ pub(super) struct FileInner {
     pub(super) lock_states: HashMap<StateKey, LockState>,
     pub(super) lock_owners: LockOwners,
     pub(super) locks: RangeLocks,
+    pub(super) waiters: Waiters,
 }
 
 /// A file opened by an open-owner.

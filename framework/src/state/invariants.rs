@@ -29,6 +29,7 @@ struct Tally {
     opens: BTreeSet<StateKey>,
     lock_stateids: usize,
     locks: usize,
+    waiting: usize,
 }
 
 impl StateTable {
@@ -40,10 +41,12 @@ impl StateTable {
             let inner = file.inner.lock();
             check_opens(&inner)?;
             check_locks(&inner, self.limits.locks_per_file)?;
+            check_waiters(&inner, self.limits.waiters_per_file)?;
             for (key, open) in &inner.opens {
                 let id = open.client.id();
                 let tally = tallies.entry(id).or_default();
                 tally.opens.insert(*key);
+                tally.waiting += inner.waiters.all().filter(|(_, open)| open == key).count();
                 states.insert(*key, (id, file.clone()));
                 for lock in open.lock_states.values() {
                     tally.lock_stateids += 1;
@@ -90,6 +93,9 @@ impl StateTable {
             hold!(counted == (tally.lock_stateids, tally.locks), "L5: {:?} counts {counted:?}", record.id());
             hold!(counted.0 <= self.limits.lock_stateids_per_client, "L5: too many lock stateids");
             hold!(counted.1 <= self.limits.locks_per_client, "L5: too many locks of {:?}", record.id());
+            let waiting = record.waiting.count();
+            hold!(waiting == tally.waiting, "W2: {:?} counts {waiting} waiting requests", record.id());
+            hold!(waiting <= self.limits.waiters_per_client, "W2: too many waiting requests");
             locks += tally.locks;
             in_all += opens.len();
             lock_stateids += tally.lock_stateids;
@@ -153,6 +159,17 @@ fn check_locks(inner: &FileInner, limit: usize) -> Check {
         let states = inner.lock_states.values().filter(|state| state.owner == owner).count();
         hold!(states == count && count > 0, "L6: {owner:?} has {states} stateids, {count} counted");
     }
+    Ok(())
+}
+
+fn check_waiters(inner: &FileInner, limit: usize) -> Check {
+    let mut owners = BTreeSet::new();
+    for (owner, open) in inner.waiters.all() {
+        let under = inner.opens.get(&open).is_some_and(|open| open.client.id() == owner.clientid);
+        hold!(under, "W1: {owner:?} waits under no open of its client");
+        hold!(owners.insert((owner.clientid, owner.owner.to_vec())), "W1: {owner:?} waits twice");
+    }
+    hold!(owners.len() <= limit, "W2: {} requests wait on the file", owners.len());
     Ok(())
 }
 

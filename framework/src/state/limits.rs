@@ -16,6 +16,10 @@ pub struct StateLimits {
     pub locks_per_client: usize,
     /// Byte-range locks of all clients.
     pub locks_total: usize,
+    /// Requests that have a place in the queue for locks on one file. Who finds no room there waits without a place.
+    pub waiters_per_file: usize,
+    /// Requests of one client that have a place in such a queue.
+    pub waiters_per_client: usize,
     /// Stateids of one TEST_STATEID; more are NFS4ERR_REQ_TOO_BIG.
     pub stateids_per_test: usize,
 }
@@ -30,6 +34,8 @@ impl Default for StateLimits {
             locks_per_file: 1_000,
             locks_per_client: 10_000,
             locks_total: 100_000,
+            waiters_per_file: 64,
+            waiters_per_client: 1_000,
             stateids_per_test: 4_096,
         }
     }

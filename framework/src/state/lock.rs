@@ -8,6 +8,7 @@ use super::ids::{FileKey, Seqid, StateKey};
 use super::range::{ByteRange, LockKind};
 use super::range_locks::{Change, HeldLock, OwnerKey};
 use super::table::{Place, StateRef, StateTable};
+use super::waiters::{Asker, Room, Wanted};
 use crate::clock::Timestamp;
 use crate::fs::ShareAccess;
 use crate::proto::{
@@ -55,6 +56,13 @@ pub enum Locker<'a> {
     Existing(Stateid),
 }
 
+/// What a lock-owner does when it is denied a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum IfDenied {
+    Leaves,
+    Waits,
+}
+
 /// Who locks, found in the file.
 #[derive(Clone, Copy)]
 struct Holder {
@@ -66,7 +74,7 @@ struct Holder {
 
 impl StateTable {
     /// Locks a range of bytes and returns the lock stateid. A lock of the same owner on the range, or on a part of it,
-    /// becomes one of this kind.
+    /// becomes one of this kind. If it is denied, the owner does not come back for it (READ_LT, WRITE_LT).
     pub fn lock(
         &self,
         caller: Caller,
@@ -75,18 +83,84 @@ impl StateTable {
         range: &ByteRange,
         kind: LockKind,
     ) -> Result<Stateid, Refused<LockError>> {
+        self.lock_or(IfDenied::Leaves, caller, file, locker, &Wanted { range: *range, kind })
+    }
+
+    /// As [`lock`](Self::lock), but if it is denied, the owner will ask again, and has a turn before those who come later
+    /// (READW_LT, WRITEW_LT; RFC 8881 section 9.6).
+    pub fn lock_or_wait(
+        &self,
+        caller: Caller,
+        file: &FileKey,
+        locker: &Locker<'_>,
+        range: &ByteRange,
+        kind: LockKind,
+    ) -> Result<Stateid, Refused<LockError>> {
+        self.lock_or(IfDenied::Waits, caller, file, locker, &Wanted { range: *range, kind })
+    }
+
+    fn lock_or(
+        &self,
+        if_denied: IfDenied,
+        caller: Caller,
+        file: &FileKey,
+        locker: &Locker<'_>,
+        wanted: &Wanted,
+    ) -> Result<Stateid, Refused<LockError>> {
         let sent = match locker {
             Locker::New { open, .. } => open,
             Locker::Existing(state) => state,
         };
         self.on_state(caller, sent, Some(file), |file, inner, key| {
             let holder = find_holder(inner, key, sent.seqid, locker)?;
-            check_open_mode(inner, holder.open, kind)?;
-            self.check_conflict(inner, Some(holder.owner), range, kind, caller.now)
-                .map_err(|refused| refused.map(LockError::Denied))?;
-            self.grant(file, inner, holder, locker, range, kind)
-                .map_err(|refused| refused.map(LockError::Status))
+            check_open_mode(inner, holder.open, wanted.kind)?;
+            inner.waiters.expire(caller.now);
+            let (range, kind) = (&wanted.range, wanted.kind);
+            let free = self
+                .check_conflict(inner, Some(holder.owner), range, kind, caller.now)
+                .and_then(|()| check_turn(inner, &holder, locker, wanted));
+            match free {
+                Ok(()) => {}
+                Err(Refused::Because(conflict)) => {
+                    self.note_denied(inner, &holder, locker, wanted, if_denied, caller.now);
+                    return Err(LockError::Denied(conflict).into());
+                }
+                Err(refused) => return Err(refused.map(LockError::Denied)),
+            }
+            let granted = self.grant(file, inner, holder, locker, wanted);
+            if granted.is_ok()
+                && let Some(owner) = waiting_name(inner, &holder, locker)
+            {
+                inner.waiters.granted(&owner, wanted);
+            }
+            granted.map_err(|refused| refused.map(LockError::Status))
         })
+    }
+
+    fn note_denied(
+        &self,
+        inner: &mut FileInner,
+        holder: &Holder,
+        locker: &Locker<'_>,
+        wanted: &Wanted,
+        if_denied: IfDenied,
+        now: Timestamp,
+    ) {
+        match if_denied {
+            IfDenied::Waits => {
+                let Some(open) = inner.opens.get(&holder.open) else { return };
+                let Some(owner) = name_of(inner, holder, locker) else { return };
+                let asker = Asker { owner: &owner, open: holder.open, client: &open.client };
+                let room =
+                    Room { on_file: self.limits.waiters_per_file, of_client: self.limits.waiters_per_client };
+                inner.waiters.wait(asker, *wanted, now, room);
+            }
+            IfDenied::Leaves => {
+                if let Some(owner) = waiting_name(inner, holder, locker) {
+                    inner.waiters.give_up(&owner, wanted);
+                }
+            }
+        }
     }
 
     fn grant(
@@ -95,11 +169,11 @@ impl StateTable {
         inner: &mut FileInner,
         holder: Holder,
         locker: &Locker<'_>,
-        range: &ByteRange,
-        kind: LockKind,
+        wanted: &Wanted,
     ) -> Result<Stateid, Refused> {
         let state = holder.state.unwrap_or_else(|| self.new_key());
-        let change = inner.locks.plan_lock(holder.owner, HeldLock { range: *range, kind, state });
+        let lock = HeldLock { range: wanted.range, kind: wanted.kind, state };
+        let change = inner.locks.plan_lock(holder.owner, lock);
         let client = inner.opens.get(&holder.open).ok_or(NFS4ERR_SERVERFAULT)?.client.clone();
         self.admit_change(inner, &client, &change)?;
         if holder.state.is_none()
@@ -236,6 +310,38 @@ impl StateTable {
         let state = inner.lock_states.get_mut(&key).ok_or(NFS4ERR_SERVERFAULT)?;
         state.seqid = state.seqid.next();
         Ok(self.stateid(key, state.seqid))
+    }
+}
+
+/// Whether it is the turn of nobody who waits for a lock that this one would be in the way of.
+fn check_turn(
+    inner: &FileInner,
+    holder: &Holder,
+    locker: &Locker<'_>,
+    wanted: &Wanted,
+) -> Result<(), Refused<LockConflict>> {
+    let Some(owner) = waiting_name(inner, holder, locker) else { return Ok(()) };
+    let is_free = |owner: &StateOwner, wanted: &Wanted| {
+        let owner = inner.lock_owners.key(owner);
+        inner.locks.conflict(owner, &wanted.range, wanted.kind).is_none()
+    };
+    match inner.waiters.turn_before(&owner, wanted, is_free) {
+        None => Ok(()),
+        Some((owner, Wanted { range, kind })) => {
+            Err(Refused::Because(LockConflict { range, kind, owner: StateOwner::clone(owner) }))
+        }
+    }
+}
+
+/// Who locks, by name, if anybody waits: nearly always nobody does, and the name is not needed.
+fn waiting_name(inner: &FileInner, holder: &Holder, locker: &Locker<'_>) -> Option<StateOwner> {
+    if inner.waiters.is_empty() { None } else { name_of(inner, holder, locker) }
+}
+
+fn name_of(inner: &FileInner, holder: &Holder, locker: &Locker<'_>) -> Option<StateOwner> {
+    match locker {
+        Locker::New { owner, .. } => Some(StateOwner::clone(owner)),
+        Locker::Existing(_) => inner.lock_owners.owner(holder.owner).map(|owner| StateOwner::clone(owner)),
     }
 }
 

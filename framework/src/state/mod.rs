@@ -38,6 +38,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod v4_0;
+mod waiters;
 
 pub use caller::Caller;
 pub use effects::{Effects, Refused};

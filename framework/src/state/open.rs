@@ -209,6 +209,7 @@ impl StateTable {
         for lock in open.lock_states.values() {
             self.remove_lock_state(inner, &open.client, *lock);
         }
+        inner.waiters.remove_open(key);
         inner.open_owners.remove(&open.owner);
         inner.shares.remove(open.modes);
         open.client.remove_open(key);

@@ -64,13 +64,12 @@ impl ByteRange {
     }
 }
 
-/// What a byte-range lock is for. The waiting types READW_LT and WRITEW_LT are handled as their plain forms
-/// (RFC 8881 section 9.6 lets the client poll).
+/// What a byte-range lock is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LockKind {
-    /// Shared (READ_LT).
+    /// Shared (READ_LT and READW_LT).
     Read,
-    /// Exclusive (WRITE_LT).
+    /// Exclusive (WRITE_LT and WRITEW_LT).
     Write,
 }
 

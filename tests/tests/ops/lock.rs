@@ -1,18 +1,21 @@
 //! LOCK: who may, on what, with which stateids. Which locks conflict is in `lock_conflicts`.
 //!
 //! Origin: the statements of the RFC, one by one.
-//! RFC: 8881 sections 18.10, 8.2.3, 8.2.4 and 9.
+//! RFC: 8881 sections 18.10, 8.2.3, 8.2.4 and 9 (9.6: who waits).
 //!
 //! Not reached: ACCESS (who has the file open may lock it), ADMIN_REVOKED, EXPIRED (there is no revoked state), BAD_RANGE (offsets have
-//! 64 bits), DEADLOCK (nobody waits in the server), FHEXPIRED, MOVED (handles persist, nothing migrates), GRACE, RECLAIM_BAD,
+//! 64 bits), DEADLOCK (it is not looked for), FHEXPIRED, MOVED (handles persist, nothing migrates), GRACE, RECLAIM_BAD,
 //! RECLAIM_CONFLICT (there is no grace period), LOCK_NOTSUPP, LOCK_RANGE (locks are those of POSIX), ROFS (nothing that is read-only can be
 //! opened for writing), WRONG_CRED (no state protection), DEADSESSION and SERVERFAULT. BAD_SEQID, LEASE_MOVED, RESOURCE, STALE_CLIENTID and
 //! STALE_STATEID are those of minor version 0.
 
+use std::time::Duration;
+
 use dittofs_framework::compound::Limits;
 use dittofs_framework::proto::{
-    ChannelAttrs4, ClientId, Minor, NFS4_OK, NFS4ERR_BAD_STATEID, NFS4ERR_DELAY, NFS4ERR_INVAL,
-    NFS4ERR_NO_GRACE, NFS4ERR_OPENMODE, NFS4ERR_REP_TOO_BIG, NFS4ERR_STALE, StateOwner, Stateid, Status,
+    ChannelAttrs4, ClientId, Minor, NFS4_OK, NFS4ERR_BAD_STATEID, NFS4ERR_DELAY, NFS4ERR_DENIED,
+    NFS4ERR_INVAL, NFS4ERR_NO_GRACE, NFS4ERR_OPENMODE, NFS4ERR_REP_TOO_BIG, NFS4ERR_STALE, StateOwner,
+    Stateid, Status,
 };
 use dittofs_framework::state::StateLimits;
 use dittofs_framework::xdr::Opaque;
@@ -20,13 +23,17 @@ use dittofs_ops::getfh::GetFh;
 use dittofs_ops::lock::NfsLockType4::{self, ReadLt, ReadwLt, WriteLt, WritewLt};
 use dittofs_ops::lock::{Lock, Lock4Args, Locker4};
 use dittofs_ops::lockt::Lockt;
+use dittofs_ops::locku::Locku;
 use dittofs_tests::{
     BOTH, Client, READ, SessionOptions, TO_EOF, TestServerOptions, WRITE, lock_more, lock_test, lock_under,
-    walk,
+    unlock, walk,
 };
 use rstest::rstest;
 
 use crate::common::{Bogus, NoOpen, Object, World, put};
+
+/// Less than the lease, and more than half of it.
+const MOST_OF_THE_LEASE: Duration = Duration::from_mins(1);
 
 fn first(world: &World) -> Lock4Args {
     lock_under(world.file.stateid, "locker", WriteLt, (0, 1))
@@ -261,6 +268,31 @@ async fn there_is_a_limit(#[case] state: StateLimits, #[case] locker: &str) {
     assert_eq!(world.run::<Lock>(&one_more).await, Err(NFS4ERR_DELAY));
     // A lock that needs no more room is granted: adjoining ones of an owner are one.
     world.session.lock(&file, "locker", WriteLt, (1, 1)).await;
+    world.stop().await;
+}
+
+/// Who waits has its turn before who comes later, and loses it by not coming (section 9.6).
+#[rstest]
+#[case::comes_within_a_lease(false, NFS4ERR_DENIED)]
+#[case::stays_away_for_a_lease(true, NFS4_OK)]
+#[tokio::test]
+async fn who_waits_has_its_turn(#[case] stays_away: bool, #[case] later: Status) {
+    let mut world = World::new().await;
+    let mut other = world.client("other client").await;
+    let theirs = other.open("file").await;
+    let held = world.session.lock(&world.file.clone(), "locker", WriteLt, (0, 1)).await;
+    let waiting = lock_under(theirs.stateid, "waiter", WritewLt, (0, 1));
+    let denied = other.run_on::<Lock>(&theirs.fh, &waiting).await;
+    assert_eq!(denied.err(), Some(NFS4ERR_DENIED));
+    world.run::<Locku>(&unlock(held, (0, 1))).await.unwrap();
+    for _ in 0..if stays_away { 2 } else { 0 } {
+        world.server.clock.advance(MOST_OF_THE_LEASE);
+        world.session.sequence().await;
+        other.sequence().await;
+    }
+    let at_once = lock_under(world.file.stateid, "third", WriteLt, (0, 1));
+    assert_eq!(world.run::<Lock>(&at_once).await.err().unwrap_or(NFS4_OK), later);
+    assert_eq!(other.run_on::<Lock>(&theirs.fh, &waiting).await.is_ok(), !stays_away);
     world.stop().await;
 }
 

@@ -10,6 +10,7 @@ mod opens;
 mod orders;
 mod scale;
 mod share_model;
+mod waiting;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -75,6 +76,8 @@ fn reason<E: From<Status>>(refused: Refused<E>) -> E {
 /// A state table that is checked after every call, and holds that are counted.
 struct World {
     table: Arc<StateTable>,
+    /// Alice and Bob.
+    clients: [Arc<Client>; 2],
     holds: Arc<AtomicUsize>,
 }
 
@@ -98,10 +101,9 @@ impl World {
 
     fn with_limits(limits: StateLimits) -> Self {
         let table = Arc::new(StateTable::new(7, limits));
-        for client in [ALICE, BOB] {
-            table.add_client(&session_client(client));
-        }
-        Self { table, holds: Arc::default() }
+        let clients = [ALICE, BOB].map(session_client);
+        clients.iter().for_each(|client| table.add_client(client));
+        Self { table, clients, holds: Arc::default() }
     }
 
     fn hold(&self) -> OpenHold {
