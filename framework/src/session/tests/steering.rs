@@ -197,6 +197,7 @@ fn without_a_slot_there_is_no_session() {
     let first = world.session("client", 7).sessionid;
     let second = world.session("other", 1).sessionid;
     let [clientid, _] = world.confirmed.borrow()[..] else { panic!("two clients") };
+    world.clock.advance(WINDOW);
     let late = world.unconfirmed("late", 1);
     let args = create_args(late, 1, 1);
     assert_eq!(world.create(&args, 1).unwrap_err(), NFS4ERR_NOSPC);
@@ -209,7 +210,7 @@ fn without_a_slot_there_is_no_session() {
     assert_eq!(gone, [(clientid, GoneReason::Restarted)]);
     assert_eq!((reply.fore_channel.max_requests, world.core.budget.in_use()), (6, 7));
     assert!(world.create(&args, 1).is_ok());
-    // A client whose lease ran out gives way.
+    // The client whose lease ran out longest ago gives way.
     world.clock.advance(LEASE + WINDOW);
     let last = world.unconfirmed("last", 1);
     let (_, gone) = world.create(&create_args(last, 1, 1), 1).unwrap();

@@ -102,7 +102,9 @@ impl World {
     fn with_limits(limits: StateLimits) -> Self {
         let table = Arc::new(StateTable::new(7, limits));
         let clients = [ALICE, BOB].map(session_client);
-        clients.iter().for_each(|client| table.add_client(client));
+        for client in &clients {
+            table.add_client(client);
+        }
         Self { table, clients, holds: Arc::default() }
     }
 

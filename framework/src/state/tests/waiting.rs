@@ -131,7 +131,9 @@ fn the_queue_goes_by_arrival() {
     let queue = Queue::new();
     assert_eq!(queue.wait(0, ALL, Write), Granted);
     let waiting: Vec<u64> = (1..6).collect();
-    waiting.iter().for_each(|who| assert_eq!(queue.wait(*who, ALL, Write), DeniedBy(0)));
+    for who in &waiting {
+        assert_eq!(queue.wait(*who, ALL, Write), DeniedBy(0));
+    }
     let mut holder = 0;
     for (at, first) in waiting.iter().enumerate() {
         queue.unlock(holder, ALL);
