@@ -31,7 +31,7 @@ impl Operation for CreateSession {
         let service = cx.service();
         let user = UserId::from(cx.principal());
         let connection = cx.connection_sessions();
-        let on_confirmed = |client: &Arc<Client>| service.state().add_client(client);
+        let on_confirmed = |client: &Arc<Client>| service.confirm(client, cx.now());
         let (reply, departures) = service.sessions().create_session(
             cx.now(),
             &args,

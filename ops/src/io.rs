@@ -77,6 +77,10 @@ async fn check_io(
     io: Io,
 ) -> Result<Authority, Status> {
     cx.check_confirmed(stateid)?;
+    if stateid.is_special() {
+        // An open that denies it may be reclaimed yet (RFC 8881 section 8.4.2.1).
+        cx.check_grace()?;
+    }
     let user = cx.request.credentials.uid;
     let check = || cx.service().state().check_io(cx.caller(), user, stateid, file, io);
     let checked: Result<_, Status> = cx.service().ask_state(cx.now(), check).await;

@@ -1,10 +1,11 @@
 //! LOCK: RFC 8881 section 18.10, with the semantics of section 9; RFC 7530 section 16.10.
 
 use dittofs_framework::attr::{Bitmap, FATTR4_TYPE};
-use dittofs_framework::compound::CompoundContext;
+use dittofs_framework::client::Client;
+use dittofs_framework::compound::{Claim, ClaimPermit, CompoundContext};
 use dittofs_framework::op::{OpDescriptor, OpError, OpFlags, OpResult, Operation};
 use dittofs_framework::proto::{
-    NFS4ERR_BAD_STATEID, NFS4ERR_DENIED, NFS4ERR_NO_GRACE, OP_LOCK, StateOwner, Stateid, Status,
+    NFS4ERR_BAD_STATEID, NFS4ERR_DENIED, NFS4ERR_RECLAIM_CONFLICT, OP_LOCK, StateOwner, Stateid, Status,
 };
 use dittofs_framework::state::{ByteRange, FileKey, LockConflict, LockError, LockKind, Locker};
 use dittofs_framework::{register_operation, xdr_enum, xdr_struct, xdr_union};
@@ -131,16 +132,18 @@ impl Operation for Lock {
     async fn call(&self, cx: &mut CompoundContext<'_>, args: Lock4Args) -> OpResult<Stateid> {
         let holder = begin(cx, &args.locker).await?;
         let range = ByteRange::new(args.offset, args.length)?;
-        if args.reclaim {
-            // RFC 8881 section 9.11: reclaims are for the grace period.
-            return Err(NFS4ERR_NO_GRACE.into());
-        }
+        let client = cx.claimant()?;
+        let claim = if args.reclaim { Claim::Reclaim } else { Claim::New };
+        let permit = check_claim(cx, client.as_deref(), claim).await?;
         match lock(cx, &args, &holder, &range).await {
             Ok(stateid) => {
+                permit.into_iter().for_each(ClaimPermit::granted);
                 cx.set_current_stateid(stateid);
                 cx.turns().locked(&stateid);
                 Ok(stateid)
             }
+            // What is in the way was reclaimed by somebody else (RFC 8881 section 15.1.9.5).
+            Err(LockError::Denied(_)) if args.reclaim => Err(NFS4ERR_RECLAIM_CONFLICT.into()),
             Err(LockError::Denied(conflict)) => {
                 Err(OpError::with_body(NFS4ERR_DENIED, Lock4Denied::from(conflict)))
             }
@@ -174,6 +177,18 @@ async fn begin(cx: &mut CompoundContext<'_>, locker: &Locker4) -> OpResult<Holde
             Ok(Holder::New { open: cx.stateid(new.open_stateid)?, owner })
         }
     }
+}
+
+/// Whether the client may lock now. Without an owner's turn there is none, and the stateid is wrong: that is then the answer.
+async fn check_claim<'a: 'c, 'c>(
+    cx: &CompoundContext<'a>,
+    client: Option<&'c Client>,
+    claim: Claim,
+) -> Result<Option<ClaimPermit<'c>>, Status> {
+    let Some(client) = client else { return Ok(None) };
+    let permit = cx.check_claim(client, cx.current()?.export.id, claim)?;
+    cx.service().record(client).await?;
+    Ok(Some(permit))
 }
 
 async fn lock(

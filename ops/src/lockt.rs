@@ -40,6 +40,8 @@ impl Operation for Lockt {
         let at = cx.current()?;
         let attributes = at.fs().attributes(&cx.request, &at.node, Bitmap::of(&[FATTR4_TYPE])).await?;
         check_regular(attributes.file_type)?;
+        // Nobody knows yet which locks there are (RFC 8881 section 8.4.2.1).
+        cx.check_grace()?;
         let kind = LockKind::from(args.locktype);
         let file = FileKey::from(at);
         let test = || {

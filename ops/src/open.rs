@@ -6,12 +6,12 @@ mod create;
 mod share;
 
 use dittofs_framework::attr::{Bitmap, attrset};
-use dittofs_framework::compound::CompoundContext;
+use dittofs_framework::compound::{Claim, ClaimPermit, CompoundContext};
 use dittofs_framework::export::ExportNode;
 use dittofs_framework::fs::{Authority, OpenHold, SetAttributes, ShareAccess};
 use dittofs_framework::op::{OpDescriptor, OpError, OpFlags, OpResult, Operation};
 use dittofs_framework::proto::{
-    ChangeInfo, ClientId, Component4, Fattr4, Minor, NFS4ERR_BADXDR, NFS4ERR_GRACE, NFS4ERR_INVAL,
+    ChangeInfo, ClientId, Component4, Fattr4, Minor, NFS4ERR_BADXDR, NFS4ERR_INVAL, NFS4ERR_SERVERFAULT,
     NFS4ERR_SYMLINK, NFS4ERR_WRONG_TYPE, OP_OPEN, StateOwner, Stateid, Status, Verifier4,
 };
 use dittofs_framework::state::{FileKey, OpenRequest, ShareDeny};
@@ -198,14 +198,17 @@ impl Operation for Open {
         let (access, want) = parse_access(cx.minor(), args.share_access)?;
         let deny = parse_deny(args.share_deny)?;
         claim::check(&args.claim)?;
-        // RFC 8881 section 18.51.3: nothing but reclaims before the client has said that it has none left.
-        if cx.minor().has_sessions() && !cx.client()?.has_reclaim_complete() {
-            return Err(NFS4ERR_GRACE.into());
+        let client = cx.claimant()?.ok_or(NFS4ERR_SERVERFAULT)?;
+        let permit = cx.check_claim(&client, cx.current()?.export.id, claim::right(&args.claim))?;
+        claim::check_reclaimed(&args.claim)?;
+        if permit.claim() == Claim::Reclaim {
+            // RFC 7530 section 9.1.11: "the server MUST NOT require confirmation on a reclaim-type open".
+            cx.turns().confirmed();
         }
         let owner = StateOwner { clientid, owner: args.owner.owner };
         let opening = find(cx, &args.claim, &args.openhow, clientid, access).await;
         let opening = opening.map_err(|error| old_type_error(cx.minor(), error))?;
-        let (stateid, attrset) = grant(cx, &opening, &owner, access, deny).await?;
+        let (stateid, attrset) = grant(cx, &opening, &owner, access, deny, permit).await?;
         cx.set_current(opening.file);
         cx.set_current_stateid(stateid);
         cx.turns().opened(&stateid);
@@ -292,7 +295,9 @@ async fn grant(
     owner: &StateOwner,
     access: ShareAccess,
     deny: ShareDeny,
+    permit: ClaimPermit<'_>,
 ) -> OpResult<(Stateid, Bitmap)> {
+    cx.service().record(permit.client()).await?;
     let state = cx.service().state();
     let truncates = opening.truncates == Truncates::Yes;
     let request = OpenRequest {
@@ -306,7 +311,8 @@ async fn grant(
     };
     let granted: Result<_, Status> =
         cx.service().ask_state(cx.now(), || state.open(cx.now(), &request)).await;
-    let granted = granted?;
+    let granted = granted.map_err(|status| claim::refusal(permit.claim(), status))?;
+    permit.granted();
     granted.effects.run();
     if !truncates {
         return Ok((granted.stateid, opening.attrset));

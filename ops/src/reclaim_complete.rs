@@ -31,12 +31,11 @@ impl Operation for ReclaimComplete {
 
     async fn call(&self, cx: &mut CompoundContext<'_>, args: ReclaimComplete4Args) -> OpResult<()> {
         if args.one_fs {
-            // The end of what a client reclaims after a file system moved here. None ever does, so there is nothing to end.
-            cx.current()?;
-            return Ok(());
+            // The end of what a client reclaims after a file system moved here. None ever does, but what the client says holds.
+            let export = cx.current()?.export.id;
+            return Ok(cx.service().reclaim_complete_for(cx.client()?, export)?);
         }
-        cx.service().sessions().reclaim_complete(cx.client()?)?;
-        Ok(())
+        Ok(cx.service().reclaim_complete(cx.client()?, cx.now()).await?)
     }
 }
 

@@ -42,6 +42,8 @@ impl Operation for Remove {
     async fn call(&self, cx: &mut CompoundContext<'_>, args: Remove4Args) -> OpResult<Remove4ResOk> {
         let dir = cx.current()?;
         check_component(&args.target, dir.fs().info().max_name)?;
+        // A name that a reclaim will come by (RFC 8881 section 8.4.2.1).
+        cx.check_grace()?;
         let removed = dir.fs().remove(&cx.request, &dir.node, &args.target).await;
         let cinfo = removed.map_err(|error| fs_error(&Self::DESCRIPTOR, error))?;
         Ok(Remove4ResOk { cinfo })

@@ -54,6 +54,8 @@ impl Operation for Rename {
         let max_name = to.fs().info().max_name;
         check_component(&args.oldname, max_name)?;
         check_component(&args.newname, max_name)?;
+        // A client that reclaims finds its files under the names that it knows (RFC 8881 section 8.4.2.1).
+        cx.check_grace()?;
         let (oldname, newname) = (&args.oldname, &args.newname);
         match to.fs().rename(&cx.request, &from.node, oldname, &to.node, newname).await {
             Ok((source_cinfo, target_cinfo)) => Ok(Rename4ResOk { source_cinfo, target_cinfo }),

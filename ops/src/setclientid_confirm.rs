@@ -37,7 +37,7 @@ impl Operation for SetClientidConfirm {
         let service = cx.service();
         let is_holding = |client| service.state().has_state(client);
         let on_confirmed = |client: &Arc<Client>| {
-            service.state().add_client(client);
+            service.confirm(client, cx.now());
             service.v4_0().owners.add_client(client.id());
         };
         let departures = service.v4_0().clients.confirm(

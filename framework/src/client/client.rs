@@ -1,7 +1,7 @@
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::Protocol;
+use super::{Protocol, Reclaims};
 use crate::clock::Timestamp;
 use crate::proto::{ClientId, OpaqueId, SequenceStatus, Verifier4};
 use crate::rpc::{AuthFlavor, Principal};
@@ -48,6 +48,7 @@ pub struct Client {
     renewed_ns: AtomicU64,
     status: AtomicU32,
     reclaim_complete: AtomicBool,
+    reclaims: Reclaims,
 }
 
 impl Client {
@@ -60,6 +61,7 @@ impl Client {
             renewed_ns: AtomicU64::new(now.as_nanos()),
             status: AtomicU32::new(0),
             reclaim_complete: AtomicBool::new(false),
+            reclaims: Reclaims::default(),
         }
     }
 
@@ -118,6 +120,16 @@ impl Client {
     /// Whether a global RECLAIM_COMPLETE came, before which nothing but reclaims obtains locks (RFC 8881 section 18.51.3).
     pub fn has_reclaim_complete(&self) -> bool {
         self.reclaim_complete.load(Ordering::Acquire)
+    }
+
+    /// Whether it held state before the server restarted, and may reclaim it while the grace period lasts.
+    pub fn may_reclaim(&self) -> bool {
+        self.reclaims.may_reclaim()
+    }
+
+    /// How it stands to recovery.
+    pub(crate) fn reclaims(&self) -> &Reclaims {
+        &self.reclaims
     }
 
     /// Notes RECLAIM_COMPLETE; false if it came before.

@@ -8,8 +8,10 @@ mod client;
 mod departures;
 mod ids;
 mod protocol;
+mod reclaims;
 
 pub use client::{Client, ClientName, UserId};
 pub use departures::{ClientGone, Departures, GoneReason};
 pub use ids::ClientIds;
 pub use protocol::Protocol;
+pub(crate) use reclaims::Reclaims;

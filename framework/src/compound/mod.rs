@@ -5,13 +5,16 @@ mod context;
 mod dispatch;
 mod duplicates;
 mod program;
+mod recovery;
 mod service;
 mod settle;
 mod turns;
+mod unsettled;
 
 pub use admission::{HandlesSet, Position, admit};
 pub use context::CompoundContext;
 pub use duplicates::DuplicateLimits;
 pub use program::Nfs4Program;
+pub use recovery::{Claim, ClaimPermit};
 pub use service::{BuildError, Limits, Nfs4Service, Nfs4ServiceBuilder};
 pub use turns::Turns;

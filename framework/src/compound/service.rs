@@ -3,11 +3,13 @@ use std::time::Duration;
 
 use super::DuplicateLimits;
 use super::duplicates::Duplicates;
+use super::unsettled::Unsettled;
 use crate::attr::{IdMapper, NumericIds};
 use crate::client::ClientIds;
 use crate::clock::{Clock, SystemClock};
 use crate::export::{FilehandleKey, Filehandles, Namespace};
 use crate::proto::Minor;
+use crate::recovery::{Grace, Recovered, Recovery, StateStore, StoreError};
 use crate::registry::{OpTable, Registry, RegistryError};
 use crate::session::{ServerIdentity, SessionCore, SessionLimits};
 use crate::state::{StateLimits, StateTable};
@@ -69,6 +71,8 @@ pub struct Nfs4Service {
     pub(crate) state: StateTable,
     pub(super) duplicates: Duplicates,
     pub(super) v4_0: Box<V4_0>,
+    pub(super) recovery: Recovery,
+    pub(super) unsettled: Unsettled,
 }
 
 impl Nfs4Service {
@@ -84,6 +88,8 @@ impl Nfs4Service {
             clock: Arc::new(SystemClock::default()),
             limits: Limits::default(),
             lease: Duration::from_secs(90),
+            grace: Duration::from_secs(90),
+            recovered: None,
         }
     }
 
@@ -149,6 +155,8 @@ pub struct Nfs4ServiceBuilder {
     clock: Arc<dyn Clock>,
     limits: Limits,
     lease: Duration,
+    grace: Duration,
+    recovered: Option<(Arc<dyn StateStore>, Recovered)>,
 }
 
 impl Nfs4ServiceBuilder {
@@ -200,15 +208,43 @@ impl Nfs4ServiceBuilder {
         self
     }
 
-    /// Builds the service.
+    /// How long clients have to reclaim after a restart, at most; by default 90 seconds. At least the lease that the server had
+    /// before (RFC 8881 section 8.4.2.1).
+    pub fn grace(mut self, period: Duration) -> Self {
+        self.grace = period;
+        self
+    }
+
+    /// Begins where the instance of the server before left off: its clients may reclaim, and those of this one are recorded. The boot
+    /// epoch of the [identity](Self::identity) becomes the store's.
+    ///
+    /// Without a store nobody may reclaim and there is no grace period: right for files that do not outlive the process.
+    ///
+    /// # Errors
+    /// The store's. A server that starts all the same, without it, would have to forget its clients for good.
+    pub async fn recover(mut self, store: Arc<dyn StateStore>) -> Result<Self, StoreError> {
+        let recovered = store.begin().await?;
+        self.recovered = Some((store, recovered));
+        Ok(self)
+    }
+
+    /// Builds the service. The grace period, if there is one, begins.
     pub fn build(self) -> Result<Nfs4Service, BuildError> {
         let key = match self.key {
             Some(key) => key,
             None => FilehandleKey::random()?,
         };
-        let identity = match self.identity {
+        let mut identity = match self.identity {
             Some(identity) => identity,
             None => ServerIdentity::new(&random()?, getrandom::u32()?),
+        };
+        let recovery = match self.recovered {
+            Some((store, Recovered { boot_epoch, clients })) => {
+                identity.boot_epoch = boot_epoch;
+                let grace = Grace::new(self.clock.now(), self.grace, clients.clone());
+                Recovery::new(store, grace, &clients)
+            }
+            None => Recovery::none(),
         };
         let epoch = identity.boot_epoch;
         let client_ids = Arc::new(ClientIds::new(epoch));
@@ -217,7 +253,7 @@ impl Nfs4ServiceBuilder {
             clients: ClientTable::new(client_ids.clone(), most_clients, self.lease, random()?),
             owners: Owners::new(self.limits.v4_0.clone()),
         };
-        Ok(Nfs4Service {
+        let service = Nfs4Service {
             ops: self.registry.build()?,
             minors: self.minors,
             namespace: self.namespace,
@@ -237,7 +273,11 @@ impl Nfs4ServiceBuilder {
             duplicates: Duplicates::new(&self.limits.duplicates, random()?),
             limits: self.limits,
             lease: self.lease,
-        })
+            recovery,
+            unsettled: Unsettled::default(),
+        };
+        service.announce_grace(self.grace);
+        Ok(service)
     }
 }
 

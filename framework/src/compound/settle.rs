@@ -1,7 +1,8 @@
 //! What is left to do when a table has changed, and what is to be done now and then.
 
 use super::Nfs4Service;
-use crate::client::{Departures, Protocol};
+use super::recovery::not_recorded;
+use crate::client::{ClientGone, Departures, Protocol};
 use crate::clock::Timestamp;
 use crate::log_limited;
 use crate::proto::{NFS4ERR_DELAY, Status};
@@ -13,41 +14,80 @@ use crate::v4_0::StateidOther;
 const TRIES: usize = 16;
 
 impl Nfs4Service {
-    /// Drops the state of clients that are gone.
-    #[allow(clippy::unused_async)] // a record that survives a crash is waited for here
+    /// Drops the state of clients that are gone, each when it is on record that it may not reclaim. Where that fails the state stays,
+    /// and the [reaper](Self::reap) tries again.
     pub async fn settle(&self, departures: Departures) {
         for gone in departures.clients {
-            let (held, effects) = self.state.drop_client(gone.client.id());
-            self.v4_0.owners.drop_client(gone.client.id(), self.clock.now());
-            effects.run();
-            let Held { opens, lock_stateids, locks, revoked } = held;
-            log_limited!(
-                info,
-                clientid = gone.client.id().0,
-                reason = ?gone.reason,
-                sessions = gone.sessions,
-                opens,
-                lock_stateids,
-                locks,
-                revoked,
-                "client is gone"
-            );
+            let departing = self.unsettled.departing(gone);
+            let Some(client) = departing.client() else { continue };
+            match self.recovery.forget(client).await {
+                Ok(()) => departing.recorded().iter().for_each(|gone| self.drop_state(gone)),
+                Err(error) => {
+                    let clientid = client.id().0;
+                    log_limited!(error, %error, clientid, "the state of a client stays, as its end cannot be recorded");
+                }
+            }
         }
     }
 
-    /// Does what a change of the state table left to do.
-    #[allow(clippy::unused_async)] // a record that survives a crash is waited for here
+    fn drop_state(&self, gone: &ClientGone) {
+        let (held, effects) = self.state.drop_client(gone.client.id());
+        self.v4_0.owners.drop_client(gone.client.id(), self.clock.now());
+        effects.run();
+        let Held { opens, lock_stateids, locks, revoked } = held;
+        log_limited!(
+            info,
+            clientid = gone.client.id().0,
+            reason = ?gone.reason,
+            sessions = gone.sessions,
+            opens,
+            lock_stateids,
+            locks,
+            revoked,
+            "client is gone"
+        );
+    }
+
+    /// Does what a change of the state table left to do: puts on record that clients may not reclaim of which something was
+    /// revoked. NFS4ERR_DELAY if that fails; until it has succeeded nobody is given anything.
     pub async fn settle_state(&self, mut effects: Effects) -> Result<(), Status> {
-        for client in std::mem::take(&mut effects.revoked_from) {
+        let mut revoked_from = std::mem::take(&mut effects.revoked_from);
+        for client in revoked_from.clone() {
             if client.protocol() == Protocol::V4_0 {
                 // It cannot be told of a part of its state (RFC 7530 section 9.6.3).
                 self.v4_0.clients.cancel(client.id());
-                self.state.revoke_all(client.id()).run();
+                let mut rest = self.state.revoke_all(client.id());
+                revoked_from.extend(std::mem::take(&mut rest.revoked_from));
+                effects.add(rest);
             }
             tracing::debug!(clientid = client.id().0, "state of an expired client gave way");
         }
+        self.unsettled.add_revoked(revoked_from);
+        let settled = self.settle_revoked().await;
         effects.run();
-        Ok(())
+        settled
+    }
+
+    /// Waits until all that was revoked is on record, whoever met it.
+    async fn settle_revoked(&self) -> Result<(), Status> {
+        loop {
+            let changed = self.unsettled.changed();
+            if self.state.is_settled() {
+                return Ok(());
+            }
+            let batch = self.unsettled.take_revoked();
+            if batch.clients().is_empty() {
+                // Somebody else is at it.
+                drop(batch);
+                changed.await;
+                continue;
+            }
+            for client in batch.clients() {
+                self.recovery.forget(client).await.map_err(|error| not_recorded(&error))?;
+            }
+            self.state.settled(batch.clients().len());
+            batch.recorded();
+        }
     }
 
     /// Asks the state table, and asks again as long as state of clients whose lease ran out was in the way, or such a client
@@ -59,7 +99,13 @@ impl Nfs4Service {
     ) -> Result<T, E> {
         for _ in 0..TRIES {
             match ask() {
-                Ok(granted) => return Ok(granted),
+                Ok(granted) => {
+                    // What was granted may be what another request has just revoked.
+                    if !self.state.is_settled() {
+                        self.settle_revoked().await?;
+                    }
+                    return Ok(granted);
+                }
                 Err(Refused::Because(reason)) => return Err(reason),
                 Err(Refused::Revoked(effects)) => self.settle_state(effects).await?,
                 Err(Refused::Full) => self.make_room(now).await?,
@@ -80,15 +126,18 @@ impl Nfs4Service {
         Ok(())
     }
 
-    /// Lets go the clients that were never confirmed, and those whose lease ran out and that hold nothing. To be called now
-    /// and then: a fraction of the lease is a good interval.
+    /// Lets go the clients that were never confirmed, and those whose lease ran out and that hold nothing; ends the grace period
+    /// when it is time. To be called now and then: a fraction of the lease is a good interval.
     pub async fn reap(&self) {
+        let now = self.clock.now();
+        self.settle(Departures { clients: self.unsettled.take_gone().into() }).await;
         let is_holding = |client| self.state.remembers(client);
-        self.settle(self.sessions.reap(self.clock.now(), &is_holding)).await;
-        self.settle(self.v4_0.clients.reap(self.clock.now(), &is_holding)).await;
+        self.settle(self.sessions.reap(now, &is_holding)).await;
+        self.settle(self.v4_0.clients.reap(now, &is_holding)).await;
         let exists = |stateid: &StateidOther| self.state.knows(stateid);
-        for unconfirmed in self.v4_0.owners.reap(self.clock.now(), self.lease, &exists).cancelled {
+        for unconfirmed in self.v4_0.owners.reap(now, self.lease, &exists).cancelled {
             self.state.cancel_open(&unconfirmed).run();
         }
+        self.end_grace_if_due(now).await;
     }
 }

@@ -1,10 +1,13 @@
 //! Where the sequences of owners meet the dispatcher: an operation asks for its turns, the dispatcher ends them with what the
 //! operation was answered. In minor versions with sessions there are none, and nothing here does anything.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::CompoundContext;
+use crate::client::Client;
 use crate::op::{OpError, OpResult};
 use crate::proto::{ClientId, NFS4ERR_BAD_STATEID, OpNum, StateOwner, Stateid, Status};
 use crate::v4_0::{Admission, OwnerKind, OwnerTurn, Recorded, StateidOther};
@@ -72,6 +75,16 @@ impl CompoundContext<'_> {
             return self.clientid();
         }
         Ok(self.service.v4_0.clients.renew(self.now, owner.clientid)?.id())
+    }
+
+    /// The client that the running operation asks for: that of the session, or of the owner whose turn it is. `None` if a stateid
+    /// names no owner.
+    pub fn claimant(&self) -> Result<Option<Arc<Client>>, Status> {
+        if self.minor().has_sessions() {
+            return self.client().cloned().map(Some);
+        }
+        let turn = self.turns.open.as_ref().or(self.turns.lock.as_ref());
+        turn.map(|turn| self.service.v4_0.clients.get(turn.clientid())).transpose()
     }
 
     /// Whether a stateid may be used for I/O: of an open that awaits its OPEN_CONFIRM it is NFS4ERR_BAD_STATEID (RFC 7530 section

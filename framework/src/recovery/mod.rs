@@ -16,11 +16,13 @@
 //! the time.
 
 mod grace;
+mod keeper;
 mod ledger;
 mod record;
 mod store;
 
 pub use grace::{Grace, GraceCounts, Reclaiming, Standing};
+pub use keeper::Recovery;
 pub use ledger::Ledger;
 pub use record::{ClientKey, ReclaimRecord};
 pub use store::{Recovered, StateEvent, StateStore, StoreError};

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 
-use crate::client::Protocol;
 use crate::client::UserId;
+use crate::client::{ClientName, Protocol};
 use crate::proto::Verifier4;
 
 /// What a client is known by over restarts of it and of the server.
@@ -22,4 +22,11 @@ pub struct ReclaimRecord {
     pub verifier: Verifier4,
     /// Who established it. The owner string alone is no secret (RFC 8881 section 8.4.2.1.1).
     pub user: UserId,
+}
+
+impl From<&ClientName> for ReclaimRecord {
+    fn from(name: &ClientName) -> Self {
+        let key = ClientKey { protocol: name.protocol, owner: name.owner.0.clone() };
+        Self { key, verifier: name.verifier, user: name.user }
+    }
 }

@@ -31,7 +31,7 @@ impl Effects {
     }
 
     /// Adds what another change left to do.
-    pub(super) fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.holds.extend(other.holds);
         self.revoked_from.extend(other.revoked_from);
     }

@@ -16,6 +16,7 @@ use super::range_locks::OwnerKey;
 use super::table::{Place, StateRef, StateTable};
 use crate::clock::Timestamp;
 use crate::proto::{ClientId, StateOwner, Status};
+use crate::sync::atomic::Ordering;
 
 impl StateTable {
     /// Why a request fails that meets the opens of a file for which `is_in_the_way` holds: with `status` if one of them is of
@@ -84,7 +85,7 @@ impl StateTable {
         }
         self.take_lock_state(inner, &client, state);
         self.remember_revoked(&client, state);
-        Some(Effects::revoked(&client.client))
+        Some(self.revoked_from(&client))
     }
 
     /// Revokes an open and the locks under it.
@@ -92,12 +93,18 @@ impl StateTable {
         let Some(open) = inner.opens.get(&key) else { return Effects::default() };
         let client = open.client.clone();
         let locks = open.lock_states.values().copied().collect::<Vec<_>>();
-        let mut effects = Effects::revoked(&client.client);
+        let mut effects = self.revoked_from(&client);
         effects.add(self.remove_open(inner, key));
         for key in locks.into_iter().chain([key]) {
             self.remember_revoked(&client, key);
         }
         effects
+    }
+
+    /// That something was revoked from a client, which is to be recorded.
+    fn revoked_from(&self, client: &ClientRecord) -> Effects {
+        self.unsettled.fetch_add(1, Ordering::AcqRel);
+        Effects::revoked(&client.client)
     }
 
     fn remember_revoked(&self, client: &Arc<ClientRecord>, key: StateKey) {

@@ -9,7 +9,7 @@ use super::limits::StateLimits;
 use super::sharded::Sharded;
 use crate::client::{Client, Protocol};
 use crate::proto::{ClientId, NFS4ERR_BAD_STATEID, NFS4ERR_EXPIRED, Stateid, Status};
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// All opens and locks of all clients.
 ///
@@ -36,6 +36,9 @@ pub struct StateTable {
     pub(super) lock_stateids: Quota,
     /// Byte-range locks in all.
     pub(super) locks: Quota,
+    /// Revocations of which it is not on record yet that the client may not reclaim. Counted up under the lock of the file, so that
+    /// whoever is given what was revoked sees it.
+    pub(super) unsettled: AtomicUsize,
 }
 
 /// Where a state is, and whose.
@@ -89,6 +92,7 @@ impl StateTable {
             opens: Quota::default(),
             lock_stateids: Quota::default(),
             locks: Quota::default(),
+            unsettled: AtomicUsize::new(0),
         }
     }
 
@@ -97,6 +101,17 @@ impl StateTable {
     pub fn add_client(&self, client: &Arc<Client>) {
         let record = || Arc::new(ClientRecord::new(client.clone()));
         self.clients.shard(&client.id()).entry(client.id()).or_insert_with(record);
+    }
+
+    /// Whether it is on record for all that was revoked.
+    #[inline]
+    pub fn is_settled(&self) -> bool {
+        self.unsettled.load(Ordering::Acquire) == 0
+    }
+
+    /// So many clients in [`Effects::revoked_from`] are on record as having lost something.
+    pub fn settled(&self, count: usize) {
+        self.unsettled.fetch_sub(count, Ordering::AcqRel);
     }
 
     /// Whether a client has a file open. Locks hang on opens, so without opens there is nothing.

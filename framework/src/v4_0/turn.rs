@@ -42,7 +42,7 @@ impl OwnerTurn {
 
     /// Whether it is an open-owner that the client has not confirmed yet.
     pub fn is_unconfirmed(&self) -> bool {
-        self.owner.sequence.lock().confirmed == Confirmed::No
+        !self.confirms && self.owner.sequence.lock().confirmed == Confirmed::No
     }
 
     /// Notes a stateid that the request gives the owner.

@@ -1,15 +1,16 @@
 //! Finding the file that an OPEN without creation claims.
 
 use dittofs_framework::attr::{Bitmap, FATTR4_CHANGE, FATTR4_TYPE};
-use dittofs_framework::compound::CompoundContext;
+use dittofs_framework::compound::{Claim, CompoundContext};
 use dittofs_framework::export::ExportNode;
 use dittofs_framework::fs::{AttrMask, FsError, NodeHandle, OpenHold, ShareAccess};
 use dittofs_framework::op::OpResult;
 use dittofs_framework::proto::{
-    ChangeInfo, NFS4ERR_BAD_STATEID, NFS4ERR_DELAY, NFS4ERR_NO_GRACE, NFS4ERR_NOTSUPP, Status,
+    ChangeInfo, NFS4ERR_BAD_STATEID, NFS4ERR_DELAY, NFS4ERR_NOTSUPP, NFS4ERR_RECLAIM_BAD,
+    NFS4ERR_RECLAIM_CONFLICT, NFS4ERR_SHARE_DENIED, Status,
 };
 
-use super::{OpenClaim4, Opening, Truncates};
+use super::{OpenClaim4, OpenDelegationType4, Opening, Truncates};
 use crate::file_type::check_regular;
 use crate::names::check_component;
 
@@ -19,13 +20,36 @@ const CHANGE: AttrMask = Bitmap::of(&[FATTR4_CHANGE]);
 /// Whether opens can be claimed in this way.
 pub(super) fn check(claim: &OpenClaim4) -> Result<(), Status> {
     match claim {
-        OpenClaim4::Null(_) | OpenClaim4::Fh(()) => Ok(()),
-        // RFC 8881 section 9.11: reclaims are for the grace period.
-        OpenClaim4::Previous(_) => Err(NFS4ERR_NO_GRACE),
+        OpenClaim4::Null(_) | OpenClaim4::Fh(()) | OpenClaim4::Previous(_) => Ok(()),
         // There are no delegations, so there is no stateid of one.
         OpenClaim4::DelegateCur(_) | OpenClaim4::DelegCurFh(_) => Err(NFS4ERR_BAD_STATEID),
         // RFC 8881 section 10.2.1: support of these is optional.
         OpenClaim4::DelegatePrev(_) | OpenClaim4::DelegPrevFh(()) => Err(NFS4ERR_NOTSUPP),
+    }
+}
+
+/// By what right the open is asked for.
+pub(super) fn right(claim: &OpenClaim4) -> Claim {
+    match claim {
+        OpenClaim4::Previous(_) => Claim::Reclaim,
+        _ => Claim::New,
+    }
+}
+
+/// Whether what is reclaimed can have been held: no instance of this server has given a delegation (RFC 8881 section 15.1.9.4).
+pub(super) fn check_reclaimed(claim: &OpenClaim4) -> Result<(), Status> {
+    match claim {
+        OpenClaim4::Previous(held) if *held != OpenDelegationType4::None => Err(NFS4ERR_RECLAIM_BAD),
+        _ => Ok(()),
+    }
+}
+
+/// The status of an open that is refused: what is in the way of a reclaim was reclaimed by somebody else (RFC 8881 section
+/// 15.1.9.5).
+pub(super) fn refusal(claim: Claim, status: Status) -> Status {
+    match (claim, status) {
+        (Claim::Reclaim, NFS4ERR_SHARE_DENIED) => NFS4ERR_RECLAIM_CONFLICT,
+        _ => status,
     }
 }
 
@@ -68,7 +92,7 @@ async fn find_and_open(
     Err(NFS4ERR_DELAY.into())
 }
 
-/// CLAIM_FH.
+/// CLAIM_FH and CLAIM_PREVIOUS.
 pub(super) async fn current_file(cx: &CompoundContext<'_>, access: ShareAccess) -> OpResult<Opening> {
     let file = cx.current()?;
     let fs = file.fs();

@@ -40,6 +40,8 @@ enum Step {
     Global,
     /// For the file system of the current filehandle.
     OneFs,
+    /// For another one.
+    OtherFs,
     /// The same without a current filehandle.
     Nowhere,
 }
@@ -53,6 +55,8 @@ enum Step {
     (Step::Global, NFS4ERR_COMPLETE_ALREADY),
 ])]
 #[case::one_file_system(&[(Step::OneFs, NFS4_OK)])]
+#[case::one_file_system_again(&[(Step::OneFs, NFS4_OK), (Step::OneFs, NFS4ERR_COMPLETE_ALREADY), (Step::Global, NFS4_OK)])]
+#[case::another_file_system(&[(Step::OneFs, NFS4_OK), (Step::OtherFs, NFS4_OK), (Step::OtherFs, NFS4ERR_COMPLETE_ALREADY)])]
 #[case::one_file_system_is_not_all(&[(Step::OneFs, NFS4_OK), (Step::Global, NFS4_OK)])]
 #[case::one_file_system_after_all(&[(Step::Global, NFS4_OK), (Step::OneFs, NFS4_OK)])]
 #[case::no_file_system(&[(Step::Nowhere, NFS4ERR_NOFILEHANDLE), (Step::Global, NFS4_OK)])]
@@ -64,6 +68,7 @@ async fn in_steps(#[case] steps: &[(Step, Status)], #[values(Minor::V1, Minor::V
         let compound = match step {
             Step::Global => complete(session.compound(), false),
             Step::OneFs => complete(walk(session.compound(), &["export"]), true),
+            Step::OtherFs => complete(walk(session.compound(), &["other"]), true),
             Step::Nowhere => complete(session.compound(), true),
         };
         assert_eq!(session.run(compound).await.status, *expected);
