@@ -20,7 +20,8 @@ pub struct LocalClient {
     program: Arc<dyn RpcProgram>,
     connection: Arc<Connection>,
     principal: Principal,
-    next_xid: u32,
+    /// Of the last call.
+    xid: u32,
     /// Spare capacity of the last reply's buffer, as a connection keeps it.
     spare: BytesMut,
 }
@@ -34,7 +35,7 @@ impl LocalClient {
             program,
             connection: Arc::new(Connection::new(ConnectionId(1), peer)),
             principal,
-            next_xid: 1,
+            xid: 0,
             spare: BytesMut::new(),
         }
     }
@@ -44,9 +45,18 @@ impl LocalClient {
     /// # Panics
     /// If the call waits for anything: what is called may only give way, as the memory file system does.
     pub fn call(&mut self, args: Bytes) -> (RpcReply, Rope) {
+        self.xid = self.xid.wrapping_add(1);
+        self.call_again(args)
+    }
+
+    /// Like [`call`](Self::call), with the xid of the last call: with the same arguments, that call once more.
+    ///
+    /// # Panics
+    /// As it does.
+    pub fn call_again(&mut self, args: Bytes) -> (RpcReply, Rope) {
         let record_len = u32::try_from(args.len()).unwrap_or(u32::MAX);
         let call = RpcCall {
-            xid: self.next_xid,
+            xid: self.xid,
             version: *self.program.versions().start(),
             procedure: 1,
             principal: self.principal.clone(),
@@ -55,7 +65,6 @@ impl LocalClient {
             record_len,
             reply_header_len: 0,
         };
-        self.next_xid = self.next_xid.wrapping_add(1);
         if self.spare.capacity() < REPLY_ROOM_MIN {
             self.spare = BytesMut::with_capacity(REPLY_CHUNK);
         }
