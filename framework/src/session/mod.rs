@@ -1,8 +1,8 @@
 //! Clients, sessions and slots (RFC 8881 sections 2.10, 18.33 to 18.37, 18.46, 18.50 and 18.51).
 //!
 //! The core is synchronous: it is given the time, takes its randomness as a seed when it is made, does no I/O and
-//! never waits. What is left to do for the caller comes back as [`Effects`]. Invariants, lock order and what happens
-//! when a request is lost half-way are in `docs/internals/sessions.md`.
+//! never waits. What is left to do for the caller comes back as [`Departures`](crate::client::Departures). Invariants, lock order and what happens
+//! when a request is lost half-way are in `docs/internals/sessions.md` and `invariants.md`.
 
 mod channel;
 mod connection;

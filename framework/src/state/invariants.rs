@@ -9,7 +9,7 @@ use super::share::{OpenModes, ShareCounts};
 use super::table::StateTable;
 use crate::proto::ClientId;
 
-/// An invariant of `docs/internals/state.md` that does not hold, and how.
+/// An invariant of `docs/internals/invariants.md` that does not hold, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation(pub String);
 
@@ -33,7 +33,7 @@ struct Tally {
 }
 
 impl StateTable {
-    /// Checks every invariant of `docs/internals/state.md`. Nothing may change meanwhile.
+    /// Checks every invariant of `docs/internals/invariants.md`. Nothing may change meanwhile.
     pub fn check_invariants(&self) -> Check {
         let mut tallies: BTreeMap<ClientId, Tally> = BTreeMap::new();
         let mut states: BTreeMap<StateKey, (ClientId, Arc<FileState>)> = BTreeMap::new();

@@ -13,7 +13,7 @@
 //! 2. `ClientRecord::opens`, one client at a time;
 //! 3. a shard of one of the table's maps, one shard at a time.
 //!
-//! The invariants are numbered in `docs/internals/state.md`; `StateTable::check_invariants` checks them.
+//! The invariants are numbered in `docs/internals/invariants.md`; `StateTable::check_invariants` checks them.
 
 mod caller;
 mod client;

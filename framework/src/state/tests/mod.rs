@@ -1,4 +1,4 @@
-//! The state core through its public interface. After every step the invariants of `docs/internals/state.md` are checked.
+//! The state core through its public interface. After every step the invariants of `docs/internals/invariants.md` are checked.
 
 mod concurrency;
 mod courtesy;

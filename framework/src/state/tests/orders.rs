@@ -1,6 +1,6 @@
 //! Every order of the steps of two or three threads on the table. A lock taken out of order panics in each of them.
 //!
-//! Origin: `docs/internals/concurrency.md`, the invariants of `docs/internals/state.md`.
+//! Origin: `docs/internals/concurrency.md`, the invariants of `docs/internals/invariants.md`.
 //! RFC: 8881 sections 8.2.4, 9.7 and 18.38.
 
 use super::*;
