@@ -70,10 +70,10 @@ pub(crate) mod orders {
     /// In words. The checker's own 32 KiB are too few for a table on its way to the heap.
     const STACK: usize = 1 << 16;
 
-    /// Runs `f` in every order of its threads' steps, up to five preemptions or LOOM_MAX_PREEMPTIONS.
+    /// Runs `f` in every order of its threads' steps, up to four preemptions or LOOM_MAX_PREEMPTIONS.
     pub(crate) fn check_all(f: impl Fn() + Send + Sync + 'static) {
         let mut checker = loom::model::Builder::new();
-        checker.preemption_bound = checker.preemption_bound.or(Some(5));
+        checker.preemption_bound = checker.preemption_bound.or(Some(4));
         checker.max_branches = 10_000;
         let (f, orders) = (Arc::new(f), Arc::new(AtomicUsize::new(0)));
         let counted = orders.clone();
