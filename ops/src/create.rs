@@ -6,7 +6,7 @@ use dittofs_framework::export::ExportNode;
 use dittofs_framework::fs::NewNode;
 use dittofs_framework::op::{OpDescriptor, OpFlags, OpResult, Operation};
 use dittofs_framework::proto::{
-    ChangeInfo, Component4, Fattr4, FileType, NFS4ERR_BADCHAR, NFS4ERR_BADTYPE, NFS4ERR_INVAL,
+    ChangeInfo, Component4, Fattr4, FileType, NFS4ERR_BADCHAR, NFS4ERR_BADTYPE, NFS4ERR_INVAL, NFS4ERR_MLINK,
     NFS4ERR_NAMETOOLONG, OP_CREATE, SpecData, Status,
 };
 use dittofs_framework::xdr::{Utf8, XdrDecode, XdrEncode, XdrError, XdrReader, XdrWriter};
@@ -110,6 +110,7 @@ pub struct Create;
 
 impl Operation for Create {
     const DESCRIPTOR: OpDescriptor = OpDescriptor {
+        errors_not_in_v4_0: &[NFS4ERR_MLINK],
         flags: OpFlags::MODIFIES.union(OpFlags::NON_IDEMPOTENT).union(OpFlags::SETS_FH),
         // change_info4 and a bitmap of at most four words.
         max_reply: 20 + 20,

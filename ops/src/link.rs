@@ -2,7 +2,9 @@
 
 use dittofs_framework::compound::CompoundContext;
 use dittofs_framework::op::{OpDescriptor, OpFlags, OpResult, Operation};
-use dittofs_framework::proto::{ChangeInfo, Component4, NFS4ERR_XDEV, OP_LINK};
+use dittofs_framework::proto::{
+    ChangeInfo, Component4, NFS4ERR_GRACE, NFS4ERR_SYMLINK, NFS4ERR_XDEV, OP_LINK,
+};
 use dittofs_framework::{register_operation, xdr_struct};
 
 use crate::errors;
@@ -32,6 +34,7 @@ pub struct Link;
 
 impl Operation for Link {
     const DESCRIPTOR: OpDescriptor = OpDescriptor {
+        errors_not_in_v4_0: &[NFS4ERR_GRACE, NFS4ERR_SYMLINK],
         flags: OpFlags::MODIFIES.union(OpFlags::NON_IDEMPOTENT).union(OpFlags::NEEDS_SAVED_FH),
         max_reply: 20,
         ..OpDescriptor::new(OP_LINK, errors::LINK)

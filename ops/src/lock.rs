@@ -5,7 +5,8 @@ use dittofs_framework::client::Client;
 use dittofs_framework::compound::{Claim, ClaimPermit, CompoundContext};
 use dittofs_framework::op::{OpDescriptor, OpError, OpFlags, OpResult, Operation};
 use dittofs_framework::proto::{
-    NFS4ERR_BAD_STATEID, NFS4ERR_DENIED, NFS4ERR_RECLAIM_CONFLICT, OP_LOCK, StateOwner, Stateid, Status,
+    NFS4ERR_BAD_STATEID, NFS4ERR_DENIED, NFS4ERR_RECLAIM_CONFLICT, NFS4ERR_ROFS, NFS4ERR_SYMLINK, OP_LOCK,
+    StateOwner, Stateid, Status,
 };
 use dittofs_framework::state::{ByteRange, FileKey, LockConflict, LockError, LockKind, Locker};
 use dittofs_framework::{register_operation, xdr_enum, xdr_struct, xdr_union};
@@ -122,6 +123,7 @@ pub struct Lock;
 
 impl Operation for Lock {
     const DESCRIPTOR: OpDescriptor = OpDescriptor {
+        errors_not_in_v4_0: &[NFS4ERR_ROFS, NFS4ERR_SYMLINK],
         flags: OpFlags::MODIFIES.union(OpFlags::USES_STATEID).union(OpFlags::SETS_STATEID),
         max_reply: 16,
         ..OpDescriptor::new(OP_LOCK, errors::LOCK)

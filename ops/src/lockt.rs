@@ -3,7 +3,7 @@
 use dittofs_framework::attr::{Bitmap, FATTR4_TYPE};
 use dittofs_framework::compound::CompoundContext;
 use dittofs_framework::op::{OpDescriptor, OpError, OpResult, Operation};
-use dittofs_framework::proto::{NFS4ERR_DENIED, OP_LOCKT, StateOwner};
+use dittofs_framework::proto::{NFS4ERR_DENIED, NFS4ERR_ROFS, NFS4ERR_SYMLINK, OP_LOCKT, StateOwner};
 use dittofs_framework::state::{ByteRange, FileKey, LockError, LockKind};
 use dittofs_framework::{register_operation, xdr_struct};
 
@@ -30,7 +30,10 @@ xdr_struct! {
 pub struct Lockt;
 
 impl Operation for Lockt {
-    const DESCRIPTOR: OpDescriptor = OpDescriptor::new(OP_LOCKT, errors::LOCKT);
+    const DESCRIPTOR: OpDescriptor = OpDescriptor {
+        errors_not_in_v4_0: &[NFS4ERR_ROFS, NFS4ERR_SYMLINK],
+        ..OpDescriptor::new(OP_LOCKT, errors::LOCKT)
+    };
     type Args = Lockt4Args;
     type Res = ();
 

@@ -4,7 +4,7 @@ use dittofs_framework::compound::CompoundContext;
 use dittofs_framework::fs::FsError;
 use dittofs_framework::op::{OpDescriptor, OpFlags, OpResult, Operation};
 use dittofs_framework::proto::{
-    ChangeInfo, Component4, FileType, NFS4ERR_EXIST, NFS4ERR_XDEV, OP_RENAME, Status,
+    ChangeInfo, Component4, FileType, NFS4ERR_EXIST, NFS4ERR_MLINK, NFS4ERR_XDEV, OP_RENAME, Status,
 };
 use dittofs_framework::{register_operation, xdr_struct};
 
@@ -39,6 +39,7 @@ pub struct Rename;
 
 impl Operation for Rename {
     const DESCRIPTOR: OpDescriptor = OpDescriptor {
+        errors_not_in_v4_0: &[NFS4ERR_MLINK],
         flags: OpFlags::MODIFIES.union(OpFlags::NON_IDEMPOTENT).union(OpFlags::NEEDS_SAVED_FH),
         max_reply: 20 + 20,
         ..OpDescriptor::new(OP_RENAME, errors::RENAME)

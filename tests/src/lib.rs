@@ -12,6 +12,7 @@ mod requests;
 mod server;
 pub mod simulation;
 mod steps;
+mod v4_0;
 
 pub use client::{Client, Session, SessionOptions, create_session_args, exchange_id_args};
 pub use gate::Gate;
@@ -21,3 +22,4 @@ pub use random::Random;
 pub use requests::{CacheThis, cut_off, with_word};
 pub use server::{TestServer, TestServerOptions};
 pub use steps::*;
+pub use v4_0::{ClientV4_0, setclientid_args};

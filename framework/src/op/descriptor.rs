@@ -76,8 +76,10 @@ pub struct OpDescriptor {
     /// Bytes that the body of a good answer can take at the most, beyond opnum and status. Only what
     /// [`OpFlags::MODIFIES`] has needs it: that room is made sure of before the operation runs.
     pub max_reply: u32,
-    /// Statuses besides NFS4_OK that the RFC allows it.
+    /// Statuses besides NFS4_OK that the RFC allows it, in all minor versions that it exists in together.
     pub errors: &'static [Status],
+    /// Those of `errors` that minor version 0 has, and has not for this operation.
+    pub errors_not_in_v4_0: &'static [Status],
     /// XDR that follows the status of an error that has no body of its own: the default arm of the RFC's result union
     /// is void for almost every operation.
     pub error_tail: &'static [u8],
@@ -95,12 +97,19 @@ impl OpDescriptor {
             flags: OpFlags::empty(),
             max_reply: 0,
             errors,
+            errors_not_in_v4_0: &[],
             error_tail: &[],
         }
     }
 
-    /// Whether the operation may answer `status`.
+    /// Whether the operation may answer `status` in some minor version.
     pub fn allows(&self, status: Status) -> bool {
         status.is_ok() || self.errors.contains(&status)
+    }
+
+    /// Whether the operation may answer `status` in `minor`.
+    pub fn allows_in(&self, minor: Minor, status: Status) -> bool {
+        let is_new = minor == Minor::V0 && self.errors_not_in_v4_0.contains(&status);
+        self.allows(status) && status.is_in(minor) && !is_new
     }
 }

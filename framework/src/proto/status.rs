@@ -164,11 +164,16 @@ impl Status {
         }
     }
 
-    /// The status that says this in `minor`: NFS4ERR_WRONG_TYPE, which is what minor version 0 has NFS4ERR_INVAL for (RFC 8881
-    /// section 15.1.2.9).
+    /// The nearest that minor version 0 has to this status of later ones, which it does not have, or not for the operation: what
+    /// is of a wrong type is NFS4ERR_INVAL there (RFC 8881 section 15.1.2.9).
     #[must_use]
-    pub fn in_minor(self, minor: Minor) -> Self {
-        if self == NFS4ERR_WRONG_TYPE && !self.is_in(minor) { NFS4ERR_INVAL } else { self }
+    pub fn before_v4_1(self) -> Self {
+        match self {
+            NFS4ERR_WRONG_TYPE | NFS4ERR_SYMLINK => NFS4ERR_INVAL,
+            NFS4ERR_MLINK => NFS4ERR_NOSPC,
+            NFS4ERR_GRACE => NFS4ERR_DELAY,
+            status => status,
+        }
     }
 
     /// Whether this is [`NFS4_OK`].
