@@ -146,9 +146,9 @@ impl ClientV4_0 {
     /// If it cannot be opened.
     pub async fn open_as(&mut self, name: &str, access: u32, deny: u32, opener: &str) -> OpenFile {
         let args = self.open_args(name, access, deny, opener, crate::unchecked());
-        let (fh, opened) = self.try_open(&args).await.expect("opened");
-        let mut file = OpenFile { fh, stateid: opened.stateid };
-        if opened.rflags & OPEN4_RESULT_CONFIRM != 0 {
+        let (fh, answer) = self.try_open(&args).await.expect("opened");
+        let mut file = OpenFile { fh, stateid: answer.stateid };
+        if answer.rflags & OPEN4_RESULT_CONFIRM != 0 {
             self.confirm(&mut file, opener).await;
         }
         file

@@ -101,17 +101,13 @@ async fn lock_request(world: &mut World, what: What) -> Compound {
     }
     let file = world.file.clone();
     let lock = world.client.lock(&file, (0, 10)).await;
-    match what {
-        What::LockAgain => {
-            let args = world.client.relock_args(lock, "locker", NfsLockType4::ReadLt, (5, 10));
-            world.client.on::<Lock>(&fh, &args)
-        }
-        _ => {
-            let range = if matches!(what, What::UnlockInvalid) { (0, 0) } else { (2, 3) };
-            let args = world.client.unlock_args(lock, "locker", range);
-            world.client.on::<Locku>(&fh, &args)
-        }
+    if matches!(what, What::LockAgain) {
+        let args = world.client.relock_args(lock, "locker", NfsLockType4::ReadLt, (5, 10));
+        return world.client.on::<Lock>(&fh, &args);
     }
+    let range = if matches!(what, What::UnlockInvalid) { (0, 0) } else { (2, 3) };
+    let args = world.client.unlock_args(lock, "locker", range);
+    world.client.on::<Locku>(&fh, &args)
 }
 
 #[rstest]
