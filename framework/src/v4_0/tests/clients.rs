@@ -1,5 +1,5 @@
-// Origin: the cases that the RFC enumerates.
-// RFC: 7530 sections 16.33.5 (SETCLIENTID), 16.34.5 (SETCLIENTID_CONFIRM), 16.28 (RENEW), 9.1.1, 9.1.2 and 9.6.3.2.
+//! Origin: the cases that the RFC enumerates.
+//! RFC: 7530 sections 16.33.5 (SETCLIENTID), 16.34.5 (SETCLIENTID_CONFIRM), 16.28 (RENEW), 9.1.1, 9.1.2 and 9.6.3.2.
 
 use std::sync::Arc;
 use std::time::Duration;

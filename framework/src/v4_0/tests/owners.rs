@@ -1,5 +1,5 @@
-// Origin: the rules of the RFC for owners, and pynfs's tests of replays and confirmation.
-// RFC: 7530 sections 9.1.3, 9.1.7 to 9.1.11, 16.18 and 16.37.
+//! Origin: the rules of the RFC for owners, and pynfs's tests of replays and confirmation.
+//! RFC: 7530 sections 9.1.3, 9.1.7 to 9.1.11, 16.18 and 16.37.
 
 use std::time::Duration;
 
