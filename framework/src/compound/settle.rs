@@ -6,7 +6,7 @@ use crate::client::{ClientGone, Departures, Protocol};
 use crate::clock::Timestamp;
 use crate::log_limited;
 use crate::proto::{NFS4ERR_DELAY, Status};
-use crate::state::{Effects, Held, Refused};
+use crate::state::{Effects, Held, Refused, Scarce};
 use crate::v4_0::StateidOther;
 
 /// How often a request is made again that met state of clients whose lease ran out, or a limit: each time something of such
@@ -108,18 +108,21 @@ impl Nfs4Service {
                 }
                 Err(Refused::Because(reason)) => return Err(reason),
                 Err(Refused::Revoked(effects)) => self.settle_state(effects).await?,
-                Err(Refused::Full) => self.make_room(now).await?,
+                Err(Refused::Full(scarce)) => self.make_room(now, scarce).await?,
             }
         }
         Err(NFS4ERR_DELAY.into())
     }
 
-    /// Lets go the client whose lease ran out longest ago; NFS4ERR_DELAY if all clients have one.
-    async fn make_room(&self, now: Timestamp) -> Result<(), Status> {
-        let departures = if self.v4_0.clients.longest_expired(now) > self.sessions.longest_expired(now) {
-            self.v4_0.clients.evict(now)
+    /// Lets go the client whose lease ran out longest ago, of those that have some of what is scarce; NFS4ERR_DELAY if all of
+    /// them have a lease.
+    async fn make_room(&self, now: Timestamp, scarce: Scarce) -> Result<(), Status> {
+        let may_go = |client| self.state.holds(client, scarce);
+        let of_v4_0 = self.v4_0.clients.longest_expired(now, &may_go);
+        let departures = if of_v4_0 > self.sessions.longest_expired(now, &may_go) {
+            self.v4_0.clients.evict(now, &may_go)
         } else {
-            self.sessions.evict(now)
+            self.sessions.evict(now, &may_go)
         };
         let departures = departures.ok_or(NFS4ERR_DELAY)?;
         self.settle(departures).await;

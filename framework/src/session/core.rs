@@ -145,17 +145,24 @@ impl SessionCore {
     }
 
     /// Lets go the client whose lease ran out longest ago, with all that it holds: to be called when a limit is met. `None` if
-    /// there is no such client.
-    pub fn evict(&self, now: Timestamp) -> Option<Departures> {
+    /// there is no such client among those that `may_go`, which is called with the table of clients locked.
+    pub fn evict(&self, now: Timestamp, may_go: &dyn Fn(ClientId) -> bool) -> Option<Departures> {
         let mut departures = Departures::default();
-        self.evict_from(&mut self.records.lock(), now, Within::Nothing, |_| true, &mut departures)?;
+        self.evict_from(
+            &mut self.records.lock(),
+            now,
+            Within::Nothing,
+            |record| may_go(record.client.id()),
+            &mut departures,
+        )?;
         Some(departures)
     }
 
     /// How long the client that [`evict`](Self::evict) would take has been silent.
-    pub fn longest_expired(&self, now: Timestamp) -> Option<Duration> {
+    pub fn longest_expired(&self, now: Timestamp, may_go: &dyn Fn(ClientId) -> bool) -> Option<Duration> {
         let records = self.records.lock();
-        records.iter().filter(|record| record.is_expired(now)).map(|record| record.client.idle(now)).max()
+        let may_go = |record: &&Record| record.is_expired(now) && may_go(record.client.id());
+        records.iter().filter(may_go).map(|record| record.client.idle(now)).max()
     }
 
     /// Lets go that one of the clients `may_go` names whose lease ran out longest ago.

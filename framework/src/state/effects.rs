@@ -50,9 +50,20 @@ pub enum Refused<E = Status> {
     /// State of clients whose lease ran out was in the way, and has been revoked (RFC 8881 section 8.4.3). Once the
     /// effects are settled, the same request is to be made again.
     Revoked(Effects),
-    /// A total over all clients is at its limit: if a client whose lease ran out can be let go, the same request may be
-    /// made again.
-    Full,
+    /// A total over all clients is at its limit: if a client that has some of it and whose lease ran out can be let go, the
+    /// same request may be made again.
+    Full(Scarce),
+}
+
+/// What all clients together may have only so much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scarce {
+    /// Open files.
+    Opens,
+    /// Lock stateids.
+    LockStateids,
+    /// Byte-range locks.
+    Locks,
 }
 
 impl<E> Refused<E> {
@@ -61,7 +72,7 @@ impl<E> Refused<E> {
         match self {
             Self::Because(reason) => Refused::Because(f(reason)),
             Self::Revoked(effects) => Refused::Revoked(effects),
-            Self::Full => Refused::Full,
+            Self::Full(scarce) => Refused::Full(scarce),
         }
     }
 }

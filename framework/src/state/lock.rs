@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::caller::Caller;
 use super::client::{ClientRecord, Full};
-use super::effects::Refused;
+use super::effects::{Refused, Scarce};
 use super::file::{FileInner, FileState, LockState};
 use super::ids::{FileKey, Seqid, StateKey};
 use super::range::{ByteRange, LockKind};
@@ -232,7 +232,7 @@ impl StateTable {
         client.locks.take(growth, self.limits.locks_per_client).map_err(|Full| NFS4ERR_DELAY)?;
         self.locks.take(growth, self.limits.locks_total).map_err(|Full| {
             client.locks.give_back(growth);
-            Refused::Full
+            Refused::Full(Scarce::Locks)
         })
     }
 
@@ -271,7 +271,7 @@ impl StateTable {
         client.lock_stateids.take(1, self.limits.lock_stateids_per_client).map_err(|Full| NFS4ERR_DELAY)?;
         self.lock_stateids.take(1, self.limits.lock_stateids_total).map_err(|Full| {
             client.lock_stateids.give_back(1);
-            Refused::Full
+            Refused::Full(Scarce::LockStateids)
         })?;
         self.stateids
             .shard(&key)

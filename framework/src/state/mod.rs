@@ -41,7 +41,7 @@ mod v4_0;
 mod waiters;
 
 pub use caller::Caller;
-pub use effects::{Effects, Refused};
+pub use effects::{Effects, Refused, Scarce};
 pub use ids::FileKey;
 #[cfg(any(test, feature = "testing"))]
 pub use invariants::Violation;

@@ -4,7 +4,7 @@ use foldhash::{HashMap, HashMapExt};
 
 use super::caller::Caller;
 use super::client::{ClientRecord, Full};
-use super::effects::{Effects, Refused};
+use super::effects::{Effects, Refused, Scarce};
 use super::file::{FileInner, FileState, Open, compact};
 use super::ids::{FileKey, Seqid, StateKey};
 use super::share::{OpenModes, ShareDeny};
@@ -92,7 +92,7 @@ impl StateTable {
     /// Whether a client may open one more file: for an OPEN that would have to make the file first.
     pub fn check_room(&self, client: ClientId) -> Result<(), Refused> {
         self.client(client)?.check_room(self.limits.opens_per_client)?;
-        if self.opens.count() < self.limits.opens_total { Ok(()) } else { Err(Refused::Full) }
+        if self.opens.count() < self.limits.opens_total { Ok(()) } else { Err(Refused::Full(Scarce::Opens)) }
     }
 
     fn open_new(
@@ -102,7 +102,7 @@ impl StateTable {
         client: &Arc<ClientRecord>,
         request: &OpenRequest<'_>,
     ) -> Result<Granted, Refused> {
-        self.opens.take(1, self.limits.opens_total).map_err(|Full| Refused::Full)?;
+        self.opens.take(1, self.limits.opens_total).map_err(|Full| Refused::Full(Scarce::Opens))?;
         let key = self.new_key();
         // First into the table, then to the client: whoever drops the client finds the file by the key, and waits there.
         let state = StateRef { client: client.clone(), place: Place::File(file.clone()) };

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::caller::Caller;
 use super::client::{ClientRecord, Quota};
-use super::effects::Effects;
+use super::effects::{Effects, Scarce};
 use super::file::{FileInner, FileState};
 use super::ids::{FileKey, Seqid, StateKey, stateid};
 use super::limits::StateLimits;
@@ -117,6 +117,15 @@ impl StateTable {
     /// Whether a client has a file open. Locks hang on opens, so without opens there is nothing.
     pub fn has_state(&self, client: ClientId) -> bool {
         self.client(client).is_ok_and(|record| record.has_opens())
+    }
+
+    /// Whether a client has some of what is scarce.
+    pub fn holds(&self, client: ClientId, scarce: Scarce) -> bool {
+        self.client(client).is_ok_and(|record| match scarce {
+            Scarce::Opens => record.has_opens(),
+            Scarce::LockStateids => record.lock_stateids.count() > 0,
+            Scarce::Locks => record.locks.count() > 0,
+        })
     }
 
     /// Whether anything is known of a client's state: what it holds, or what was revoked and it has not freed.

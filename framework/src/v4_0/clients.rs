@@ -1,6 +1,6 @@
 //! SETCLIENTID and SETCLIENTID_CONFIRM (RFC 7530 sections 16.33 and 16.34), RENEW (section 16.28).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::Hasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -64,6 +64,8 @@ pub struct ClientTable {
 struct Records {
     by_name: HashMap<Bytes, Named, RandomState>,
     by_id: HashMap<ClientId, Bytes, RandomState>,
+    /// Those of `by_id` that were never confirmed; the first is the oldest.
+    unconfirmed: BTreeMap<ClientId, Bytes>,
 }
 
 /// The records of one id string.
@@ -145,7 +147,9 @@ impl ClientTable {
         records.remove_unconfirmed(id);
         let client = match updated {
             Some(client) => client,
-            None if records.by_id.len() >= self.limit => return Err(InUse::Status(NFS4ERR_DELAY)),
+            None if records.by_id.len() >= self.limit && !records.remove_oldest_unconfirmed() => {
+                return Err(InUse::Status(NFS4ERR_DELAY));
+            }
             None => self.new_client(&records, &request, now),
         };
         let confirm = self.next_confirm();
@@ -190,7 +194,7 @@ impl ClientTable {
         on_confirmed: &dyn Fn(&Arc<Client>),
     ) -> Result<Departures, Status> {
         let mut records = self.records.write();
-        let Records { by_name, by_id } = &mut *records;
+        let Records { by_name, by_id, unconfirmed } = &mut *records;
         let named =
             by_id.get(&clientid).and_then(|name| by_name.get_mut(name)).ok_or(NFS4ERR_STALE_CLIENTID)?;
         let mut departures = Departures::default();
@@ -224,6 +228,7 @@ impl ClientTable {
                     departures.push(&old.client, reason, 0);
                 }
                 on_confirmed(&record.client);
+                unconfirmed.remove(&clientid);
                 record.client.renew(now);
                 named.confirmed = Some(Confirmed { record, lease: Lease::Kept });
             }
@@ -271,7 +276,7 @@ impl ClientTable {
         for named in records.by_name.values_mut() {
             let late = |record: &mut Record| now.since(record.since) > self.lease * LEASES_UNCONFIRMED;
             if let Some(late) = named.unconfirmed.take_if(late) {
-                forget_id(&mut records.by_id, named, late.client.id());
+                forget_id(&mut records.by_id, &mut records.unconfirmed, late.client.id());
             }
             let over = |confirmed: &mut Confirmed| {
                 let client = &confirmed.record.client;
@@ -293,11 +298,11 @@ impl ClientTable {
     }
 
     /// Lets go the client whose lease ran out longest ago, with all that it holds: to be called when a limit is met. `None` if
-    /// there is no such client.
-    pub fn evict(&self, now: Timestamp) -> Option<Departures> {
+    /// there is no such client among those that `may_go`, which is called with the table locked.
+    pub fn evict(&self, now: Timestamp, may_go: &dyn Fn(ClientId) -> bool) -> Option<Departures> {
         let mut records = self.records.write();
         let records = &mut *records;
-        let client = records.longest_expired(now)?;
+        let client = records.longest_expired(now, may_go)?;
         let named = records.by_name.get_mut(&client.name().owner.0)?;
         named.confirmed = None;
         named.unconfirmed.take_if(|record| record.client.id() == client.id());
@@ -311,8 +316,8 @@ impl ClientTable {
     }
 
     /// How long the client that [`evict`](Self::evict) would take has been silent.
-    pub fn longest_expired(&self, now: Timestamp) -> Option<Duration> {
-        self.records.read().longest_expired(now).map(|client| client.idle(now))
+    pub fn longest_expired(&self, now: Timestamp, may_go: &dyn Fn(ClientId) -> bool) -> Option<Duration> {
+        self.records.read().longest_expired(now, may_go).map(|client| client.idle(now))
     }
 
     /// How many client IDs are known, confirmed or not.
@@ -338,12 +343,22 @@ impl ClientTable {
             let confirmed = named.confirmed.as_ref().map(|confirmed| of(&confirmed.record));
             let unconfirmed = named.unconfirmed.as_ref().map(of).filter(|id| Some(*id) != confirmed);
             assert!(named.confirmed.is_some() || named.unconfirmed.is_some(), "a name without records");
+            let is_listed = |id: ClientId| records.unconfirmed.get(&id) == Some(name);
+            assert!(
+                unconfirmed.is_none_or(is_listed) && !confirmed.is_some_and(is_listed),
+                "unconfirmed or not"
+            );
             for id in confirmed.into_iter().chain(unconfirmed) {
                 assert_eq!(records.by_id.get(&id), Some(name), "{id:?} does not lead to its name");
                 ids += 1;
             }
         }
         assert_eq!(ids, records.by_id.len(), "an ID without a record");
+        let unconfirmed = records.unconfirmed.keys();
+        assert!(
+            unconfirmed.clone().all(|id| records.by_id.contains_key(id)),
+            "an unconfirmed ID without a record"
+        );
     }
 }
 
@@ -369,22 +384,33 @@ impl Records {
         (confirmed.record.client.id() == id).then_some(confirmed)
     }
 
-    fn longest_expired(&self, now: Timestamp) -> Option<Arc<Client>> {
+    fn longest_expired(&self, now: Timestamp, may_go: &dyn Fn(ClientId) -> bool) -> Option<Arc<Client>> {
         let confirmed = self.by_name.values().filter_map(|named| named.confirmed.as_ref());
         let clients = confirmed.map(|confirmed| &confirmed.record.client);
-        clients.filter(|client| client.is_expired(now)).max_by_key(|client| client.idle(now)).cloned()
+        let expired = clients.filter(|client| client.is_expired(now) && may_go(client.id()));
+        expired.max_by_key(|client| client.idle(now)).cloned()
     }
 
     fn insert_unconfirmed(&mut self, record: Record) {
         let name = record.client.name().owner.0.clone();
-        self.by_id.insert(record.client.id(), name.clone());
+        let id = record.client.id();
+        if self.by_id.insert(id, name.clone()).is_none() {
+            self.unconfirmed.insert(id, name.clone());
+        }
         self.by_name.entry(name).or_default().unconfirmed = Some(record);
+    }
+
+    /// Takes out the record that waits longest to be confirmed: it holds nothing, and its client can make another. False if
+    /// there is none that is of no confirmed client.
+    fn remove_oldest_unconfirmed(&mut self) -> bool {
+        let unconfirmed = self.unconfirmed.values().next().cloned();
+        unconfirmed.inspect(|name| self.remove_unconfirmed(name)).is_some()
     }
 
     fn remove_unconfirmed(&mut self, name: &Bytes) {
         let Some(named) = self.by_name.get_mut(name) else { return };
         if let Some(record) = named.unconfirmed.take() {
-            forget_id(&mut self.by_id, named, record.client.id());
+            forget_id(&mut self.by_id, &mut self.unconfirmed, record.client.id());
         }
         if named.confirmed.is_none() {
             self.by_name.remove(name);
@@ -393,8 +419,12 @@ impl Records {
 }
 
 /// Forgets the ID of an unconfirmed record, unless it is the confirmed one's as well.
-fn forget_id(by_id: &mut HashMap<ClientId, Bytes, RandomState>, named: &Named, id: ClientId) {
-    if named.confirmed.as_ref().is_none_or(|confirmed| confirmed.record.client.id() != id) {
+fn forget_id(
+    by_id: &mut HashMap<ClientId, Bytes, RandomState>,
+    unconfirmed: &mut BTreeMap<ClientId, Bytes>,
+    id: ClientId,
+) {
+    if unconfirmed.remove(&id).is_some() {
         by_id.remove(&id);
     }
 }

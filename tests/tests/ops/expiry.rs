@@ -162,6 +162,23 @@ async fn a_silent_client_gives_way_to_a_limit(#[case] limit: fn(&mut Limits)) {
     world.stop().await;
 }
 
+/// Whoever has nothing of what is scarce is in nobody's way, however long it has been silent.
+#[tokio::test]
+async fn a_silent_client_that_would_make_no_room_stays() {
+    let mut limits = Limits::default();
+    limits.state.locks_total = 1;
+    let options = TestServerOptions { limits, ..TestServerOptions::default() };
+    let mut world = World::with(options, SessionOptions::default()).await;
+    let mut other = world.client("other client").await;
+    let theirs = other.open("other file").await;
+    other.lock(&theirs, "locker", ReadLt, (0, 1)).await;
+    world.pass_the_lease(&mut [&mut other]).await;
+    let second = lock_under(theirs.stateid, "second locker", ReadLt, (0, 1));
+    assert_eq!(other.run_on::<Lock>(&theirs.fh, &second).await.err(), Some(NFS4ERR_DELAY));
+    assert_eq!(world.sequence_status().await, NFS4_OK);
+    world.stop().await;
+}
+
 /// A file is made for an open only if there is room for it, and then there is.
 #[tokio::test]
 async fn a_silent_client_gives_way_to_an_open() {

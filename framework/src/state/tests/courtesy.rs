@@ -50,7 +50,7 @@ impl Late {
                     effects.run();
                     continue;
                 }
-                Err(Refused::Full) => panic!("no limit is near"),
+                Err(Refused::Full(_)) => panic!("no limit is near"),
             };
             return Outcome { result, revoked_from };
         }

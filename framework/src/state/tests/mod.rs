@@ -68,7 +68,7 @@ fn caller(client: ClientId) -> Caller {
 fn reason<E: From<Status>>(refused: Refused<E>) -> E {
     match refused {
         Refused::Because(reason) => reason,
-        Refused::Full => NFS4ERR_DELAY.into(),
+        Refused::Full(_) => NFS4ERR_DELAY.into(),
         Refused::Revoked(_) => panic!("revoked at the beginning of time"),
     }
 }

@@ -216,10 +216,10 @@ fn opens_are_limited_in_all() {
     let first = world.open_both(ALICE, "1");
     assert!(world.table.check_room(BOB).is_ok());
     world.open_both(BOB, "2");
-    assert!(matches!(world.table.check_room(BOB), Err(Refused::Full)));
+    assert!(matches!(world.table.check_room(BOB), Err(Refused::Full(_))));
     let owner = owner(BOB, "3");
     let full = world.table.open(Timestamp::default(), &world.request(&owner, READ, DENY_NONE));
-    assert!(matches!(full, Err(Refused::Full)));
+    assert!(matches!(full, Err(Refused::Full(_))));
     world.check();
     assert_eq!(world.holds(), 2);
     world.open_both(BOB, "2");

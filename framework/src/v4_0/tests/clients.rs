@@ -264,9 +264,19 @@ fn client_is_made_known_once() {
 #[test]
 fn table_is_bounded() {
     let mut world = World::new(2);
-    assert!(world.set(1, b"a", 1).is_ok());
-    assert!(world.set(1, b"b", 1).is_ok());
-    assert_eq!(world.set(1, b"c", 1), Err(InUse::Status(NFS4ERR_DELAY)));
-    assert!(world.set(1, b"b", 2).is_ok(), "one that gives way to itself");
+    let confirmed = |world: &mut World, name: &[u8]| {
+        let (id, confirm) = world.set(1, name, 1).expect("room");
+        assert_eq!(world.confirm(1, id, confirm), NFS4_OK);
+    };
+    confirmed(&mut world, b"a");
+    let (oldest, confirm) = world.set(1, b"b", 1).expect("room");
+    assert!(world.set(1, b"c", 1).is_ok(), "the oldest that nobody confirmed gives way");
+    assert_eq!(world.confirm(1, oldest, confirm), NFS4ERR_STALE_CLIENTID);
+    world.table.check_invariants();
+    confirmed(&mut world, b"d");
+    assert_eq!(world.set(1, b"e", 1), Err(InUse::Status(NFS4ERR_DELAY)), "none is left to give way");
+    assert!(world.set(1, b"d", 1).is_ok(), "an update of the callback needs no room");
+    assert_eq!(world.set(1, b"e", 1), Err(InUse::Status(NFS4ERR_DELAY)), "and gives none");
+    world.table.check_invariants();
     world.step(Known(2));
 }

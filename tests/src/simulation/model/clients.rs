@@ -109,7 +109,7 @@ impl Model {
         let unconfirmed = self.records.iter().filter(|record| !record.is_confirmed);
         match unconfirmed.min_by_key(|record| record.renewed).map(|record| record.id) {
             Some(oldest) => self.records.retain(|record| record.id != oldest),
-            None => return self.evict(now),
+            None => return self.evict(now, |_, _| true),
         }
         true
     }

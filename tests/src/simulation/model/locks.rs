@@ -49,8 +49,10 @@ enum Exceeds {
     Nothing,
     /// That of the file or of the client.
     Own,
-    /// That of all.
-    Total,
+    /// That of the locks of all.
+    Locks,
+    /// That of the lock stateids of all.
+    LockStateids,
 }
 
 impl Model {
@@ -116,10 +118,19 @@ impl Model {
             };
             match exceeds {
                 Exceeds::Nothing => return Vec::new(),
-                Exceeds::Total if self.evict(cx.now) => {}
-                Exceeds::Total | Exceeds::Own => return vec![NFS4ERR_DELAY],
+                Exceeds::Locks if self.evict(cx.now, Self::has_locks) => {}
+                Exceeds::LockStateids if self.evict(cx.now, Self::has_lock_states) => {}
+                _ => return vec![NFS4ERR_DELAY],
             }
         }
+    }
+
+    fn has_locks(&self, client: ClientId) -> bool {
+        self.held.iter().any(|held| held.client == client)
+    }
+
+    fn has_lock_states(&self, client: ClientId) -> bool {
+        self.lock_states.iter().any(|lock| lock.client == client)
     }
 
     /// Whether there is no room for one more lock stateid.
@@ -129,7 +140,7 @@ impl Model {
         if own >= limits.lock_stateids_per_client {
             Exceeds::Own
         } else if self.lock_states.len() >= limits.lock_stateids_total {
-            Exceeds::Total
+            Exceeds::LockStateids
         } else {
             Exceeds::Nothing
         }
@@ -184,7 +195,7 @@ impl Model {
         {
             return Exceeds::Own;
         }
-        if in_all > limits.locks_total { Exceeds::Total } else { Exceeds::Nothing }
+        if in_all > limits.locks_total { Exceeds::Locks } else { Exceeds::Nothing }
     }
 
     fn conflicts(

@@ -126,7 +126,7 @@ impl Model {
     /// Whether one more open has room in the limit of all, if need be after clients without a lease went.
     fn makes_room_for_open(&mut self, now: u64) -> bool {
         while self.opens.len() >= self.limits.state.opens_total {
-            if !self.evict(now) {
+            if !self.evict(now, Self::has_state) {
                 return false;
             }
         }

@@ -2,6 +2,7 @@
 
 use dittofs_framework::proto::{ClientId, NFS4ERR_EXPIRED, SequenceStatus, Stateid};
 
+use super::clients::Record;
 use super::{Cx, Model, Open};
 
 /// A stateid that was revoked, and that its client has not freed.
@@ -55,9 +56,10 @@ impl Model {
         (cx.probe)(client, Stateid { seqid: 0, other }) == NFS4ERR_EXPIRED
     }
 
-    /// The client whose lease ran out longest ago goes, if there is one.
-    pub(super) fn evict(&mut self, now: u64) -> bool {
-        let expired = self.records.iter().filter(|record| self.is_expired(record, now));
+    /// The client whose lease ran out longest ago goes, if there is one of those that may go.
+    pub(super) fn evict(&mut self, now: u64, may_go: impl Fn(&Self, ClientId) -> bool) -> bool {
+        let may_go = |record: &&Record| self.is_expired(record, now) && may_go(self, record.id);
+        let expired = self.records.iter().filter(may_go);
         let Some(oldest) = expired.min_by_key(|record| record.renewed).map(|record| record.id) else {
             return false;
         };
