@@ -11,7 +11,7 @@ usage: tests/simulate [--seeds COUNT] [--from SEED] [--steps COUNT] [--jobs COUN
        tests/simulate --seed SEED [--steps COUNT] [--trace]
 
 Runs the seeds from --from (1) on, --seeds (1000) of them, on --jobs (2) threads, or only --seed.
---steps (500) is how long a world lasts. --trace prints every event of the one world.
+--steps (800) is how long a world lasts. --trace prints every event of the one world.
 A failing seed ends the run with status 1 and the command that runs it again.";
 
 struct Arguments {

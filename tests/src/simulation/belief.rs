@@ -20,7 +20,7 @@ pub(crate) struct BelievedLock {
     pub(crate) owner: OwnerNo,
     pub(crate) kind: Kind,
     pub(crate) state: [u8; 12],
-    open: [u8; 12],
+    pub(crate) open: [u8; 12],
 }
 
 /// What a request may take away from the client that sends it.

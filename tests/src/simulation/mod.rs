@@ -29,7 +29,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { steps: 500, prints: Prints::Nothing }
+        Self { steps: 800, prints: Prints::Nothing }
     }
 }
 

@@ -65,11 +65,6 @@ impl Network {
         }
     }
 
-    /// The server crashed: what it has said is not heard any more.
-    pub(crate) fn lose_replies(&mut self) {
-        self.packets.retain(|packet| matches!(packet.message, Message::Request { .. }));
-    }
-
     /// The next message that arrives.
     pub(crate) fn receive(&mut self) -> Option<Packet> {
         loop {

@@ -17,7 +17,7 @@ use dittofs_ops::io::StableHow4;
 use dittofs_ops::lock::{Lock, Lock4Args, NfsLockType4};
 use dittofs_ops::lockt::Lockt;
 use dittofs_ops::locku::Locku;
-use dittofs_ops::open::{CreateHow4, Open, Open4Args, OpenClaim4, OpenFlag4};
+use dittofs_ops::open::{CreateHow4, Open, Open4Args, OpenClaim4, OpenDelegationType4, OpenFlag4};
 use dittofs_ops::open_downgrade::{OpenDowngrade, OpenDowngrade4Args};
 use dittofs_ops::putfh::PutFh;
 use dittofs_ops::read::{Read, Read4Args};
@@ -69,6 +69,21 @@ pub(crate) enum How {
 pub(crate) enum Claim {
     Name(NameNo),
     Handle,
+    /// What the client held before the server restarted.
+    Previous,
+}
+
+impl Claim {
+    pub(crate) fn right(self) -> Right {
+        if self == Self::Previous { Right::Reclaim } else { Right::New }
+    }
+}
+
+/// By what right an open or a lock is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Right {
+    New,
+    Reclaim,
 }
 
 /// In whose name LOCK locks.
@@ -105,7 +120,7 @@ pub(crate) enum Op {
     GetFh,
     Downgrade { stateid: Stateid, share: Share },
     Close(Stateid),
-    Lock { locker: Locker, kind: Kind, range: CellRange },
+    Lock { locker: Locker, kind: Kind, range: CellRange, right: Right },
     LockTest { owner: OwnerNo, kind: Kind, range: CellRange },
     Unlock { stateid: Stateid, range: CellRange },
     FreeStateid(Stateid),
@@ -222,7 +237,11 @@ fn append_on_file(compound: Compound, op: &Op) -> Compound {
             share_deny: share.deny,
         }),
         Op::Close(stateid) => compound.op::<Close>(&Close4Args { seqid: 0, open_stateid: *stateid }),
-        Op::Lock { locker, kind, range } => compound.op::<Lock>(&lock_args(*locker, *kind, *range)),
+        Op::Lock { locker, kind, range, right } => {
+            let mut args = lock_args(*locker, *kind, *range);
+            args.reclaim = *right == Right::Reclaim;
+            compound.op::<Lock>(&args)
+        }
         Op::LockTest { owner, kind, range } => {
             let mut args = lock_test("", locktype(*kind), range.on_the_wire());
             args.owner = state_owner(*owner);
@@ -258,6 +277,7 @@ fn open_args(owner: OwnerNo, share: Share, how: How, claim: Claim) -> Open4Args 
         claim: match claim {
             Claim::Name(name) => OpenClaim4::Null(component(&name_of(name))),
             Claim::Handle => OpenClaim4::Fh(()),
+            Claim::Previous => OpenClaim4::Previous(OpenDelegationType4::None),
         },
     }
 }

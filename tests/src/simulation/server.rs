@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
+use dittofs_backends::state_store::MemoryStateStore;
 use dittofs_framework::clock::{Clock as _, TestClock};
 use dittofs_framework::compound::{Limits, Nfs4Program, Nfs4Service};
 use dittofs_framework::export::{ExportId, FilehandleKey, Namespace};
 use dittofs_framework::fs::Credentials;
 use dittofs_framework::proto::{ClientId, Minor, Stateid, Status};
+use dittofs_framework::recovery::ReclaimRecord;
 use dittofs_framework::rpc::{
     AuthFlavor, Connection, ConnectionId, Principal, RpcCall, RpcProgram, RpcReply,
 };
@@ -23,7 +25,8 @@ use dittofs_framework::xdr::XdrWriter;
 use dittofs_ops::getfh::GetFh;
 use dittofs_ops::open::Open;
 
-use super::request::{Handles, NameNo, name_of};
+use super::model::Incarnation;
+use super::request::{ClientNo, Handles, NameNo, name_of, owner_of};
 use crate::{BOTH, LocalSession, fattr, open_args, walk};
 
 /// What a server is started with, each time.
@@ -33,6 +36,15 @@ pub(crate) struct Settings {
     pub(crate) lease: Duration,
     /// Files that there are from the beginning.
     pub(crate) files: usize,
+    /// Whether it is on record who may reclaim.
+    pub(crate) keeps_record: KeepsRecord,
+}
+
+/// Whether clients can reclaim after a crash of the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeepsRecord {
+    Yes,
+    No,
 }
 
 /// A server that can crash.
@@ -40,6 +52,8 @@ pub(crate) struct Server {
     fs: Arc<MemoryFileSystem>,
     clock: Arc<TestClock>,
     settings: Settings,
+    /// What outlives a crash, in worlds that have it.
+    store: Option<Arc<MemoryStateStore>>,
     service: Arc<Nfs4Service>,
     boots: u32,
     connections: u64,
@@ -51,9 +65,10 @@ impl Server {
         let fs =
             Arc::new(MemoryFileSystem::new(MemoryOptions { root_mode: 0o777, ..MemoryOptions::default() }));
         let generous = Settings { limits: Limits::default(), ..settings.clone() };
-        let service = boot(&fs, &clock, &generous, 1);
+        let service = boot(&fs, &clock, &generous, (1, None));
         let handles = make_files(&service, settings.files);
-        let mut server = Self { service, fs, clock, settings, boots: 1, connections: 0 };
+        let store = (settings.keeps_record == KeepsRecord::Yes).then(|| Arc::new(MemoryStateStore::new()));
+        let mut server = Self { service, fs, clock, settings, store, boots: 1, connections: 0 };
         server.restart();
         (server, handles)
     }
@@ -61,7 +76,7 @@ impl Server {
     /// Another service on the same files. The one before is dropped without warning.
     pub(crate) fn restart(&mut self) {
         self.boots += 1;
-        self.service = boot(&self.fs, &self.clock, &self.settings, self.boots);
+        self.service = boot(&self.fs, &self.clock, &self.settings, (self.boots, self.store.clone()));
     }
 
     pub(crate) fn service(&self) -> &Nfs4Service {
@@ -95,6 +110,12 @@ impl Server {
         }
     }
 
+    /// Who would be able to reclaim if it crashed now.
+    pub(crate) fn on_record(&self) -> Option<Vec<Incarnation>> {
+        let recovered = self.store.as_ref()?.recovered();
+        Some(recovered.clients.iter().map(incarnation).collect())
+    }
+
     /// The reaper comes by.
     pub(crate) fn reap(&self) {
         at_once(std::pin::pin!(self.service.reap()));
@@ -125,18 +146,31 @@ fn boot(
     fs: &Arc<MemoryFileSystem>,
     clock: &Arc<TestClock>,
     settings: &Settings,
-    boots: u32,
+    (boots, store): (u32, Option<Arc<MemoryStateStore>>),
 ) -> Arc<Nfs4Service> {
     let namespace =
         Namespace::builder().export(ExportId(1), "/export", fs.clone()).build().expect("an export");
-    let service = Nfs4Service::builder(namespace)
+    let builder = Nfs4Service::builder(namespace)
         .filehandle_key(FilehandleKey::from_bytes([7; 16]))
         .identity(ServerIdentity::new(b"simulated", boots))
         .limits(settings.limits.clone())
         .lease(settings.lease)
-        .clock(clock.clone())
-        .build();
-    Arc::new(service.expect("a service"))
+        .grace(settings.lease)
+        .clock(clock.clone());
+    let builder = match store {
+        Some(store) => at_once(Box::pin(builder.recover(store))).expect("a store that works"),
+        None => builder,
+    };
+    Arc::new(builder.build().expect("a service"))
+}
+
+fn incarnation(record: &ReclaimRecord) -> Incarnation {
+    let owner = (0..).map(ClientNo).find(|no| owner_of(*no).as_bytes() == &*record.key.owner);
+    Incarnation {
+        owner: owner.expect("a machine of this world"),
+        verifier: u64::from_be_bytes(record.verifier),
+        uid: record.user.uid,
+    }
 }
 
 fn make_files(service: &Arc<Nfs4Service>, files: usize) -> Handles {

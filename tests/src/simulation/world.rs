@@ -14,7 +14,7 @@ use super::client::{Client, Intent, View};
 use super::model::Model;
 use super::network::{Message, Network, Packet, Weather};
 use super::request::{ClientNo, Request};
-use super::server::{Server, Settings};
+use super::server::{KeepsRecord, Server, Settings};
 use super::{Options, Trace, safety};
 use crate::Random;
 
@@ -43,6 +43,7 @@ struct Plan {
     files: usize,
     limits: Limits,
     weather: Weather,
+    keeps_record: KeepsRecord,
 }
 
 impl Plan {
@@ -53,7 +54,15 @@ impl Plan {
             1 => Weather { lost: 4, doubled: 5, late: 5 },
             _ => Weather { lost: 15, doubled: 20, late: 10 },
         };
-        Self { clients: 2 + rng.below(4), names: files + rng.below(2), files, limits: limits(rng), weather }
+        let keeps_record = rng.one_of(&[KeepsRecord::Yes, KeepsRecord::Yes, KeepsRecord::No]);
+        Self {
+            clients: 2 + rng.below(4),
+            names: files + rng.below(2),
+            files,
+            limits: limits(rng),
+            weather,
+            keeps_record,
+        }
     }
 }
 
@@ -85,8 +94,12 @@ impl World {
         let mut rng = Random::new(seed);
         let plan = Plan::new(&mut rng);
         let clock = Arc::new(TestClock::default());
-        let settings =
-            Settings { limits: plan.limits.clone(), lease: Duration::from_millis(LEASE), files: plan.files };
+        let settings = Settings {
+            limits: plan.limits.clone(),
+            lease: Duration::from_millis(LEASE),
+            files: plan.files,
+            keeps_record: plan.keeps_record,
+        };
         let (mut server, handles) = Server::start(settings, clock.clone());
         let clients = (0..plan.clients).map(|index| {
             let minor = rng.one_of(&[Minor::V1, Minor::V2]);
@@ -117,6 +130,8 @@ impl World {
             if self.step() {
                 self.server.check();
                 self.check_holders();
+                let is_in_grace = self.server.service().grace().is_in_force();
+                self.model.observe_grace(self.now, is_in_grace);
             }
             safety::check(&mut self.clients, &self.model, self.now);
         }
@@ -126,11 +141,11 @@ impl World {
     /// Whether the server had a part in it.
     fn step(&mut self) -> bool {
         match self.rng.below(1000) {
-            0..=14 => {
+            0..=17 => {
                 self.chaos();
                 true
             }
-            15..=549 => self.deliver(),
+            18..=549 => self.deliver(),
             _ => {
                 let delay = self.rng.u64() % 60;
                 self.advance_to(self.now + delay);
@@ -152,17 +167,17 @@ impl World {
         let client = ClientNo(self.rng.below(self.clients.len()));
         let now = self.now;
         match self.rng.below(12) {
-            0..=1 => {
+            0..=2 => {
                 let by = self.rng.one_of(&[LEASE / 2, LEASE - 1, LEASE, LEASE + 1, 2 * LEASE + 1]);
                 self.trace.line(|| format!("{now} the time jumps by {by}"));
                 self.advance_to(now + by);
             }
-            2..=5 => {
+            3..=4 => {
                 self.trace.line(|| format!("{now} the reaper comes"));
                 self.server.reap();
                 self.model.reap(now);
             }
-            6..=7 => {
+            5..=7 => {
                 let until = now + self.rng.u64() % (3 * LEASE);
                 self.trace.line(|| format!("{now} {client:?} is cut off until {until}"));
                 self.network.cut(client, until);
@@ -173,7 +188,7 @@ impl World {
                 let connection = self.server.connect();
                 self.clients[client.0].restart(connection);
             }
-            9..=10 => self.clients[client.0].connection = self.server.connect(),
+            9 => self.clients[client.0].connection = self.server.connect(),
             _ => self.crash_server(),
         }
     }
@@ -181,12 +196,15 @@ impl World {
     fn crash_server(&mut self) {
         let now = self.now;
         self.trace.line(|| format!("{now} the server crashes"));
+        let on_record = self.server.on_record();
+        self.model.crash(now, on_record.as_deref());
         self.server.restart();
-        self.model.crash();
-        self.network.lose_replies();
         for client in &mut self.clients {
             client.connection = self.server.connect();
-            client.belief.lose_all();
+            // Who is not on record is not waited for, whether it knows or not.
+            if !on_record.as_ref().is_some_and(|clients| clients.contains(&client.incarnation())) {
+                client.lose_faith();
+            }
         }
     }
 
@@ -198,6 +216,11 @@ impl World {
             Intent::Nothing => {}
             Intent::Send(requests) => requests.into_iter().for_each(|request| self.send(index, request)),
             Intent::Resend(id) => self.resend(index, id),
+            Intent::Lie(request) => {
+                self.send(index, request);
+                let pending = self.clients[index].pending.last_mut().expect("it was just sent");
+                pending.mark.is_late = true;
+            }
             Intent::Stray(request) => {
                 let bytes = request.compound(&self.model.handles).encode();
                 self.dispatch(index, None, request, bytes);

@@ -2,12 +2,12 @@
 
 use dittofs_framework::proto::{ClientId, Sequence4Args, SessionId, Stateid};
 
-use super::knowledge::{KnownLock, KnownOpen};
+use super::knowledge::{KnownLock, KnownOpen, Want};
 use super::{Client, Intent, Mood};
 use crate::Random;
 use crate::simulation::range::{CELLS, CellRange};
 use crate::simulation::request::{
-    CONTENT, Claim, ClientNo, FileNo, How, Kind, Locker, NameNo, Op, OwnerNo, Request, Share,
+    CONTENT, Claim, ClientNo, FileNo, How, Kind, Locker, NameNo, Op, OwnerNo, Request, Right, Share,
 };
 
 /// After this time without a reply a request is sent again, in milliseconds.
@@ -48,8 +48,7 @@ impl Client {
             return Intent::Nothing;
         }
         if self.needs_complete && rng.below(8) > 0 {
-            let ops = vec![Op::ReclaimComplete];
-            return Intent::Send(vec![self.within(rng, free[0], ops)]);
+            return self.reclaim(rng, view, free[0]);
         }
         if self.mood == Mood::Leaving {
             return self.leave(rng, &free, is_alone_pending);
@@ -90,6 +89,38 @@ impl Client {
             6..=7 => self.bare(Op::DestroySession(session)),
             8 => self.bare(Op::DestroyClientid(clientid)),
             _ => self.bare(Op::DestroyClientid(one_of(rng, &view.clientids).unwrap_or(clientid))),
+        }
+    }
+
+    /// Reclaims one thing after the other, and then says that this was all. Some reclaim too little, and some too much.
+    fn reclaim(&mut self, rng: &mut Random, view: &View, sequence: Sequence4Args) -> Intent {
+        let reclaims = |op: &Op| match op {
+            Op::Open { claim, .. } => *claim == Claim::Previous,
+            Op::Lock { right, .. } => *right == Right::Reclaim,
+            Op::ReclaimComplete => true,
+            _ => false,
+        };
+        if self.pending.iter().any(|pending| pending.request.ops.iter().any(reclaims)) {
+            return Intent::Nothing;
+        }
+        if rng.below(if self.is_told_to_reclaim { 6 } else { 60 }) == 0 {
+            let lie = Want {
+                file: FileNo(rng.below(view.files)),
+                owner: owner(rng),
+                share: share(rng),
+                locks: vec![(owner(rng), kind(rng), rng.below(CELLS))],
+            };
+            return Intent::Lie(self.within(rng, sequence, reclaim_of(&lie)));
+        }
+        match self.wants.pop() {
+            Some(want) if rng.below(20) > 0 => {
+                let ops = reclaim_of(&want);
+                if want.locks.len() > 1 && want.share.deny == 0 {
+                    self.wants.push(Want { locks: want.locks[1..].to_vec(), ..want });
+                }
+                Intent::Send(vec![self.within(rng, sequence, ops)])
+            }
+            _ => Intent::Send(vec![self.within(rng, sequence, vec![Op::ReclaimComplete])]),
         }
     }
 
@@ -227,7 +258,7 @@ impl Client {
             _ => kind(rng),
         };
         let locker = Locker::Open(stateid, owner(rng));
-        Self::on(open.file, Op::Lock { locker, kind, range: range(rng) })
+        Self::on(open.file, Op::Lock { locker, kind, range: range(rng), right: Right::New })
     }
 
     fn work_on_lock(&self, rng: &mut Random, view: &View, lock: &KnownLock) -> Vec<Op> {
@@ -235,7 +266,10 @@ impl Client {
         match rng.below(10) {
             0..=3 => {
                 let locker = Locker::Existing(stateid);
-                Self::on(lock.file, Op::Lock { locker, kind: kind(rng), range: range(rng) })
+                Self::on(
+                    lock.file,
+                    Op::Lock { locker, kind: kind(rng), range: range(rng), right: Right::New },
+                )
             }
             4..=7 => Self::unlock(rng, lock, stateid),
             _ => vec![Op::FreeStateid(stateid)],
@@ -302,12 +336,27 @@ fn kind(rng: &mut Random) -> Kind {
 }
 
 fn share(rng: &mut Random) -> Share {
-    Share { access: 1 + low(rng, 3), deny: rng.one_of(&[0, 0, 0, 0, 0, 1, 2, 3]) }
+    Share { access: 1 + low(rng, 3), deny: if rng.below(4) == 0 { low(rng, 4) } else { 0 } }
 }
 
 fn range(rng: &mut Random) -> CellRange {
     let (a, b) = (rng.below(CELLS), rng.below(CELLS));
     CellRange::new(a.min(b), a.max(b))
+}
+
+/// An open and the locks under it, in one compound.
+fn reclaim_of(want: &Want) -> Vec<Op> {
+    let (owner, share) = (want.owner, want.share);
+    let open = Op::Open { owner, share, how: How::NoCreate, claim: Claim::Previous };
+    let lock = |(owner, kind, cell): &(OwnerNo, Kind, usize)| Op::Lock {
+        locker: Locker::Open(Stateid::CURRENT, *owner),
+        kind: *kind,
+        range: CellRange::new(*cell, *cell),
+        right: Right::Reclaim,
+    };
+    // LOCK leaves its own stateid as the current one: no more than one lock can follow.
+    let locks = want.locks.first().map(lock);
+    [Op::PutFile(want.file), open, Op::GetFh].into_iter().chain(locks).collect()
 }
 
 fn open(rng: &mut Random, view: &View) -> Vec<Op> {
@@ -326,7 +375,7 @@ fn open(rng: &mut Random, view: &View) -> Vec<Op> {
 fn open_and_more(rng: &mut Random, view: &View) -> Vec<Op> {
     let mut ops = open(rng, view);
     let locker = Locker::Open(Stateid::CURRENT, owner(rng));
-    ops.push(Op::Lock { locker, kind: kind(rng), range: range(rng) });
+    ops.push(Op::Lock { locker, kind: kind(rng), range: range(rng), right: Right::New });
     match rng.below(3) {
         0 => ops.push(Op::Unlock { stateid: Stateid::CURRENT, range: range(rng) }),
         1 => ops.push(Op::FreeStateid(Stateid::CURRENT)),

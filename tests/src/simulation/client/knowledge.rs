@@ -2,7 +2,7 @@
 
 use dittofs_framework::proto::Stateid;
 
-use crate::simulation::request::{FileNo, Locker, OwnerNo, Share};
+use crate::simulation::request::{FileNo, Kind, Locker, OwnerNo, Share};
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct KnownOpen {
@@ -32,6 +32,16 @@ pub(super) struct Knowledge {
 
 /// How many dead stateids are remembered.
 const DEAD: usize = 8;
+
+/// What a client held before it learned that the server had restarted.
+#[derive(Debug, Clone)]
+pub(super) struct Want {
+    pub(super) file: FileNo,
+    pub(super) owner: OwnerNo,
+    pub(super) share: Share,
+    /// Cells that it had locked.
+    pub(super) locks: Vec<(OwnerNo, Kind, usize)>,
+}
 
 impl Knowledge {
     pub(super) fn opened(&mut self, open: KnownOpen) {

@@ -12,9 +12,10 @@ use dittofs_framework::rpc::Connection;
 use dittofs_framework::testing::Compound;
 
 pub(crate) use actions::View;
-use knowledge::Knowledge;
+use knowledge::{Knowledge, KnownOpen, Want};
 
 use super::belief::{Belief, GivesUp, Mark};
+use super::model::Incarnation;
 use super::request::{ClientNo, FileNo, Locker, Op, Request};
 use crate::Random;
 
@@ -27,7 +28,7 @@ pub(crate) struct Pending {
     /// When it was sent first, and last.
     sent: u64,
     pub(crate) resent: u64,
-    mark: Mark,
+    pub(crate) mark: Mark,
 }
 
 impl Pending {
@@ -65,6 +66,10 @@ pub(crate) struct Client {
     mood: Mood,
     /// SEQUENCE said that something was revoked.
     is_missing_state: bool,
+    /// SEQUENCE said that the server has restarted.
+    is_told_to_reclaim: bool,
+    /// What it is going to reclaim.
+    wants: Vec<Want>,
     knowledge: Knowledge,
     pub(crate) belief: Belief,
     pub(crate) pending: Vec<Pending>,
@@ -79,6 +84,8 @@ pub(crate) enum Intent {
     Send(Vec<Request>),
     /// A request again whose reply it waits for.
     Resend(u64),
+    /// A reclaim of what the client never held: if it is granted, nobody believes in it.
+    Lie(Request),
     /// A request that is wrong on purpose, and whose reply does not matter.
     Stray(Request),
 }
@@ -97,6 +104,8 @@ impl Client {
             needs_complete: true,
             mood: Mood::Working,
             is_missing_state: false,
+            is_told_to_reclaim: false,
+            wants: Vec::new(),
             knowledge: Knowledge::default(),
             belief: Belief::default(),
             pending: Vec::new(),
@@ -167,11 +176,28 @@ impl Client {
         }
     }
 
+    /// The server does not know the client any more, and the client does not know why: it may have restarted.
+    fn lose_clientid(&mut self) {
+        let want = |open: &KnownOpen| {
+            let under = self.belief.locks.iter().filter(|lock| lock.open == open.stateid.other);
+            Want {
+                file: open.file,
+                owner: open.owner,
+                share: open.share,
+                locks: under.map(|lock| (lock.owner, lock.kind, lock.cell)).collect(),
+            }
+        };
+        let wants = self.knowledge.opens.iter().map(want).collect();
+        self.forget_client();
+        self.wants = wants;
+    }
+
     /// The server does not know the client any more.
     fn forget_client(&mut self) {
         self.clientid = None;
         self.needs_complete = true;
         self.renewed = None;
+        self.wants.clear();
         self.mood = Mood::Working;
         for id in self.sessions.iter().map(|session| session.id).collect::<Vec<_>>() {
             self.forget_session(id);
@@ -206,6 +232,19 @@ impl Client {
     /// Stateids that it knows, for others to try.
     pub(crate) fn stateids(&self) -> Vec<Stateid> {
         self.knowledge.stateids()
+    }
+
+    /// What it was granted up to now is not protected any more.
+    pub(crate) fn lose_faith(&mut self) {
+        self.belief.lose_all();
+        for pending in &mut self.pending {
+            pending.mark.is_late = true;
+        }
+    }
+
+    /// What it says it is.
+    pub(crate) fn incarnation(&self) -> Incarnation {
+        Incarnation { owner: self.no, verifier: self.verifier, uid: self.uid }
     }
 
     pub(crate) fn clientid(&self) -> Option<ClientId> {

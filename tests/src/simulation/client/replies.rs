@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use dittofs_framework::proto::{
     ExchangeIdFlags, NFS4ERR_BAD_STATEID, NFS4ERR_BADSESSION, NFS4ERR_COMPLETE_ALREADY, NFS4ERR_EXPIRED,
-    NFS4ERR_RETRY_UNCACHED_REP, NFS4ERR_STALE_CLIENTID, NfsFh4, Stateid, Status,
+    NFS4ERR_RETRY_UNCACHED_REP, NFS4ERR_STALE_CLIENTID, NfsFh4, SequenceStatus, Stateid, Status,
 };
 use dittofs_framework::testing::{CompoundReply, OpReply};
 use dittofs_framework::xdr::decode_all;
@@ -56,7 +56,10 @@ impl Client {
             session.next[slot] = session.next[slot].wrapping_add(1);
         }
         self.renewed = self.renewed.max(Some(pending.sent));
-        self.is_missing_state = !decoded::<Sequence>(first).status_flags.is_empty();
+        let lost = SequenceStatus::EXPIRED_SOME_STATE_REVOKED | SequenceStatus::EXPIRED_ALL_STATE_REVOKED;
+        let flags = decoded::<Sequence>(first).status_flags;
+        self.is_missing_state = flags.intersects(lost);
+        self.is_told_to_reclaim = flags.contains(SequenceStatus::RESTART_RECLAIM_NEEDED);
         if reply.status == NFS4ERR_RETRY_UNCACHED_REP {
             return;
         }
@@ -74,16 +77,19 @@ impl Client {
     fn succeeded(&mut self, at: &mut Place, op: &Op, result: &OpReply, made: Option<FileNo>, mark: &Mark) {
         match op {
             Op::PutFile(file) => at.file = Some(*file),
-            Op::ReclaimComplete => self.needs_complete = false,
+            Op::ReclaimComplete => {
+                self.needs_complete = false;
+                self.wants.clear();
+            }
             Op::Open { owner, share, claim, .. } => {
                 let stateid = decoded::<Open>(result).stateid;
                 at.current = Some(stateid);
-                at.file = if *claim == Claim::Handle { at.file } else { made };
+                at.file = if matches!(claim, Claim::Name(_)) { made } else { at.file };
                 let Some(file) = at.file else { return };
                 self.knowledge.opened(KnownOpen { stateid, file, owner: *owner, share: *share });
                 self.belief.gain_open(mark, stateid.other, file, *share);
             }
-            Op::Lock { locker, kind, range } => {
+            Op::Lock { locker, kind, range, .. } => {
                 let stateid: Stateid = decode_all(&result.body).expect("a stateid");
                 let (open, owner) = match locker {
                     Locker::Open(open, owner) => (at.resolve(*open), *owner),
@@ -160,7 +166,9 @@ impl Client {
             Op::ExchangeId { update: false, .. } if status.is_ok() => {
                 let answer = reply.get::<ExchangeId>();
                 if self.clientid != Some(answer.clientid) {
+                    let wants = std::mem::take(&mut self.wants);
                     self.forget_client();
+                    self.wants = wants;
                     self.clientid = Some(answer.clientid);
                 }
                 self.create_sequence = answer.sequenceid;
@@ -168,7 +176,7 @@ impl Client {
             }
             Op::CreateSession { clientid, sequence } if Some(*clientid) == self.clientid => {
                 if status == NFS4ERR_STALE_CLIENTID {
-                    return self.forget_client();
+                    return self.lose_clientid();
                 }
                 // Anything else that is wrong shows by asking again who one is.
                 if !status.is_ok() {

@@ -10,14 +10,14 @@ use dittofs_framework::testing::OpReply;
 use dittofs_ops::create_session::CreateSession;
 use dittofs_ops::exchange_id::ExchangeId;
 
-use super::{Cx, Expect, Model, Session, check, decoded};
+use super::{Cx, Expect, Incarnation, Model, Reclaims, Session, check, decoded};
 use crate::simulation::request::ClientNo;
 
 /// A client ID that the server knows.
 #[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) id: ClientId,
-    owner: ClientNo,
+    pub(super) owner: ClientNo,
     verifier: u64,
     uid: u32,
     pub(crate) is_confirmed: bool,
@@ -26,6 +26,13 @@ pub(crate) struct Record {
     sequence: u32,
     created: Option<Bytes>,
     pub(crate) has_completed: bool,
+    pub(super) reclaims: Reclaims,
+}
+
+impl Record {
+    pub(crate) fn incarnation(&self) -> Incarnation {
+        Incarnation { owner: self.owner, verifier: self.verifier, uid: self.uid }
+    }
 }
 
 impl Model {
@@ -130,6 +137,7 @@ impl Model {
             sequence: answer.sequenceid.wrapping_sub(1),
             created: None,
             has_completed: false,
+            reclaims: Reclaims::default(),
         });
     }
 
@@ -171,6 +179,7 @@ impl Model {
         }
         let answer = decoded::<CreateSession>(result);
         let record = self.record_mut(id);
+        let is_new = !record.is_confirmed;
         record.is_confirmed = true;
         record.renewed = cx.now;
         record.sequence = sequence;
@@ -178,6 +187,9 @@ impl Model {
         assert!(self.sessions.iter().all(|session| session.id != answer.sessionid), "a session ID twice");
         self.sessions.push(Session::new(answer.sessionid, id, answer.fore_channel.max_requests));
         self.bound.push((cx.connection, answer.sessionid));
+        if is_new {
+            self.confirmed(id);
+        }
     }
 
     fn sessions_of(&self, id: ClientId) -> usize {
@@ -205,9 +217,12 @@ impl Model {
     /// RFC 8881 section 18.51.
     pub(super) fn reclaim_complete(&mut self, cx: &Cx<'_>, result: &OpReply) {
         let record = self.record_mut(cx.clientid());
-        let wrong = if record.has_completed { vec![NFS4ERR_COMPLETE_ALREADY] } else { Vec::new() };
+        if record.has_completed {
+            return check(&Expect::only(NFS4ERR_COMPLETE_ALREADY), result);
+        }
         record.has_completed = true;
-        check(&Expect::unless(wrong), result);
+        check(&Expect::only(NFS4_OK), result);
+        self.reclaimed_all(cx.clientid());
     }
 
     fn is_forgotten(&self, record: &Record, now: u64) -> bool {
@@ -228,10 +243,12 @@ impl Model {
         for id in due {
             self.drop_client(id);
         }
+        self.end_grace_if_due(now);
     }
 
     /// A client is gone with all that it had.
     pub(crate) fn drop_client(&mut self, id: ClientId) {
+        self.forget(id);
         self.records.retain(|record| record.id != id);
         self.sessions.retain(|session| session.client != id);
         self.opens.retain(|open| open.client != id);

@@ -1,6 +1,8 @@
 //! READ and WRITE: what a stateid allows (RFC 8881 section 9.1.2), and what is in the file.
 
-use dittofs_framework::proto::{NFS4ERR_BAD_STATEID, NFS4ERR_LOCKED, NFS4ERR_OPENMODE, Stateid, Status};
+use dittofs_framework::proto::{
+    NFS4ERR_BAD_STATEID, NFS4ERR_GRACE, NFS4ERR_LOCKED, NFS4ERR_OPENMODE, Stateid, Status,
+};
 use dittofs_framework::testing::OpReply;
 use dittofs_ops::read::Read;
 
@@ -32,6 +34,9 @@ impl Model {
     fn wrong_with_io(&mut self, cx: &Cx<'_>, stateid: Stateid, access: u32) -> Vec<Status> {
         let file = cx.file().expect("a file");
         let stateid = cx.resolve(stateid);
+        if stateid.is_special() && stateid != Stateid::CURRENT && self.is_in_grace() {
+            return vec![NFS4ERR_GRACE];
+        }
         if stateid == Stateid::ANONYMOUS || stateid == Stateid::READ_BYPASS {
             let bypasses = stateid == Stateid::READ_BYPASS && access == READ;
             let denies = |open: &Open| !bypasses && open.file == file && open.deny() & access != 0;

@@ -1,7 +1,8 @@
 //! Byte-range locks: who holds which cell of which file.
 
 use dittofs_framework::proto::{
-    ClientId, NFS4_OK, NFS4ERR_DELAY, NFS4ERR_DENIED, NFS4ERR_LOCK_RANGE, NFS4ERR_OPENMODE, Stateid, Status,
+    ClientId, NFS4_OK, NFS4ERR_DELAY, NFS4ERR_DENIED, NFS4ERR_GRACE, NFS4ERR_LOCK_RANGE, NFS4ERR_OPENMODE,
+    NFS4ERR_RECLAIM_CONFLICT, Stateid, Status,
 };
 use dittofs_framework::testing::OpReply;
 use dittofs_framework::xdr::decode_all;
@@ -11,7 +12,7 @@ use dittofs_ops::locku::Locku;
 use super::revocation::InTheWay;
 use super::{Cx, Expect, Model, check, decoded};
 use crate::simulation::range::{CELLS, CellRange};
-use crate::simulation::request::{FileNo, Kind, Locker, OwnerNo, state_owner};
+use crate::simulation::request::{FileNo, Kind, Locker, OwnerNo, Right, state_owner};
 
 /// A lock stateid.
 #[derive(Debug, Clone)]
@@ -59,16 +60,25 @@ impl Model {
     pub(super) fn lock(
         &mut self,
         cx: &mut Cx<'_>,
-        locker: Locker,
+        (locker, right): (Locker, Right),
         kind: Kind,
         range: CellRange,
         result: &OpReply,
     ) {
+        let refused = self.check_claim(cx, right);
+        if refused.is_none() {
+            self.asked_for_state(cx.clientid());
+        }
         let holder = self.holder(cx, locker);
-        let mut wrong = match &holder {
-            Err(status) => vec![*status],
-            Ok(holder) => self.wrong_with_lock(cx, holder, kind, range),
+        let mut wrong = match (&holder, refused) {
+            (holder, Some(refused)) => holder.as_ref().err().copied().into_iter().chain([refused]).collect(),
+            (Err(status), None) => vec![*status],
+            (Ok(holder), None) => self.wrong_with_lock(cx, holder, kind, range),
         };
+        for status in wrong.iter_mut().filter(|status| **status == NFS4ERR_DENIED && right == Right::Reclaim)
+        {
+            *status = NFS4ERR_RECLAIM_CONFLICT;
+        }
         if !wrong.is_empty() {
             wrong.extend(cx.file().and_then(|file| self.stale(file)));
         }
@@ -262,6 +272,7 @@ impl Model {
         let file = cx.file().expect("a file");
         let expect = match self.stale(file) {
             Some(stale) => Expect::only(stale),
+            None if self.is_in_grace() => Expect::only(NFS4ERR_GRACE),
             None => match self.meet_locks(cx, owner, kind, range) {
                 InTheWay::Refused => Expect::only(NFS4ERR_DENIED),
                 InTheWay::Nothing => Expect::only(NFS4_OK),

@@ -5,6 +5,7 @@ mod clients;
 mod io;
 mod locks;
 mod opens;
+mod recovery;
 mod revocation;
 mod sessions;
 mod stateids;
@@ -12,7 +13,7 @@ mod stateids;
 use dittofs_framework::compound::Limits;
 use dittofs_framework::op::Operation;
 use dittofs_framework::proto::{
-    ClientId, NFS4_OK, NFS4ERR_NOENT, NFS4ERR_STALE, NfsFh4, SessionId, Stateid, Status,
+    ClientId, NFS4_OK, NFS4ERR_GRACE, NFS4ERR_NOENT, NFS4ERR_STALE, NfsFh4, SessionId, Stateid, Status,
 };
 use dittofs_framework::rpc::ConnectionId;
 use dittofs_framework::testing::{CompoundReply, OpReply};
@@ -22,6 +23,7 @@ use dittofs_ops::getfh::GetFh;
 pub(crate) use clients::Record;
 pub(crate) use locks::{Held, LockState};
 pub(crate) use opens::Open;
+pub(crate) use recovery::{Grace, Incarnation, Reclaims};
 pub(crate) use revocation::Revoked;
 pub(crate) use sessions::{Admitted, Session};
 
@@ -107,6 +109,9 @@ pub(crate) struct Model {
     pub(crate) held: Vec<Held>,
     /// Stateids that were revoked and not freed.
     pub(crate) revoked: Vec<Revoked>,
+    pub(crate) grace: Option<Grace>,
+    /// What the stateids of this instance of the server begin with.
+    pub(crate) epoch: [u8; 4],
     /// Every stateid that was ever given out: none is given out twice for another state.
     pub(crate) others: Vec<[u8; 12]>,
     /// Every client ID that was ever given out.
@@ -130,20 +135,11 @@ impl Model {
             lock_states: Vec::new(),
             held: Vec::new(),
             revoked: Vec::new(),
+            grace: None,
+            epoch: [0; 4],
             others: Vec::new(),
             clientids: Vec::new(),
         }
-    }
-
-    /// The server crashed: all is gone but the files that have names.
-    pub(crate) fn crash(&mut self) {
-        self.records.clear();
-        self.sessions.clear();
-        self.bound.clear();
-        self.opens.clear();
-        self.lock_states.clear();
-        self.held.clear();
-        self.revoked.clear();
     }
 
     /// The server ran a request and gave this reply.
@@ -196,7 +192,9 @@ impl Model {
             Op::Open { owner, share, how, claim } => self.open(cx, *owner, *share, *how, *claim, result),
             Op::Downgrade { stateid, share } => self.downgrade(cx, *stateid, *share, result),
             Op::Close(stateid) => self.close(cx, *stateid, result),
-            Op::Lock { locker, kind, range } => self.lock(cx, *locker, *kind, *range, result),
+            Op::Lock { locker, kind, range, right } => {
+                self.lock(cx, (*locker, *right), *kind, *range, result);
+            }
             Op::LockTest { owner, kind, range } => self.lock_test(cx, *owner, *kind, *range, result),
             Op::Unlock { stateid, range } => self.unlock(cx, *stateid, *range, result),
             Op::FreeStateid(stateid) => self.free_stateid(cx, *stateid, result),
@@ -228,6 +226,9 @@ impl Model {
 
     fn remove(&mut self, cx: &Cx<'_>, name: NameNo, result: &OpReply) {
         assert_eq!(cx.fh, Some(Fh::Dir));
+        if self.is_in_grace() {
+            return check(&Expect::only(NFS4ERR_GRACE), result);
+        }
         let Some(file) = self.names[name.0] else {
             return check(&Expect::only(NFS4ERR_NOENT), result);
         };
@@ -240,7 +241,7 @@ impl Model {
     pub(crate) fn claimed(&self, cx: &Cx<'_>, claim: Claim) -> Option<FileNo> {
         match claim {
             Claim::Name(name) => self.names[name.0],
-            Claim::Handle => cx.file(),
+            Claim::Handle | Claim::Previous => cx.file(),
         }
     }
 

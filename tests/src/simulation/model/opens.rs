@@ -1,7 +1,7 @@
 //! Opens and share reservations (RFC 8881 section 9.7).
 
 use dittofs_framework::proto::{
-    ClientId, NFS4ERR_DELAY, NFS4ERR_EXIST, NFS4ERR_GRACE, NFS4ERR_INVAL, NFS4ERR_NOENT,
+    ClientId, NFS4ERR_DELAY, NFS4ERR_EXIST, NFS4ERR_INVAL, NFS4ERR_NOENT, NFS4ERR_RECLAIM_CONFLICT,
     NFS4ERR_SHARE_DENIED, Stateid, Status,
 };
 use dittofs_framework::testing::OpReply;
@@ -95,8 +95,8 @@ impl Model {
     ) -> Vec<Status> {
         let client = cx.clientid();
         let file = self.claimed(cx, claim);
-        if !self.record(client).expect("a client").has_completed {
-            return vec![NFS4ERR_GRACE];
+        if let Some(status) = self.check_claim(cx, claim.right()) {
+            return vec![status];
         }
         let is_full = self.opens_of(client) >= self.limits.state.opens_per_client;
         // No file is made for an open that is then refused.
@@ -111,9 +111,12 @@ impl Model {
         if let Some(stale) = file.and_then(|file| self.stale(file)) {
             return vec![stale];
         }
+        self.asked_for_state(client);
         let is_met = |open: &Open| Some(open.file) == file && open.conflicts(share);
         if self.meet_opens(cx, is_met) == InTheWay::Refused {
-            return vec![NFS4ERR_SHARE_DENIED];
+            let denied =
+                if claim == Claim::Previous { NFS4ERR_RECLAIM_CONFLICT } else { NFS4ERR_SHARE_DENIED };
+            return vec![denied];
         }
         let is_mine = |open: &Open| (open.client, open.owner, Some(open.file)) == (client, owner, file);
         if self.opens.iter().any(is_mine) || (self.makes_room_for_open(cx.now) && !is_full) {

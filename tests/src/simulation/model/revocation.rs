@@ -42,12 +42,14 @@ impl Model {
         let under = self.lock_states.iter().filter(|lock| lock.open == open.other);
         let others: Vec<_> = under.map(|lock| lock.other).chain([open.other]).collect();
         self.remove_open(open.other);
+        self.forget(open.client);
         self.revoked.extend(others.into_iter().map(|other| Revoked { other, client: open.client }));
     }
 
     pub(super) fn revoke_lock(&mut self, client: ClientId, other: [u8; 12]) {
         self.lock_states.retain(|lock| lock.other != other);
         self.held.retain(|held| held.state != other);
+        self.forget(client);
         self.revoked.push(Revoked { other, client });
     }
 
@@ -69,12 +71,13 @@ impl Model {
 
     /// sr_status_flags.
     pub(super) fn status_flags(&self, client: ClientId) -> SequenceStatus {
-        if !self.revoked.iter().any(|revoked| revoked.client == client) {
-            SequenceStatus::empty()
-        } else if self.has_state(client) {
-            SequenceStatus::EXPIRED_SOME_STATE_REVOKED
-        } else {
-            SequenceStatus::EXPIRED_ALL_STATE_REVOKED
-        }
+        let mut flags = SequenceStatus::empty();
+        let is_told = self.record(client).is_some_and(|record| record.reclaims.is_told);
+        flags.set(SequenceStatus::RESTART_RECLAIM_NEEDED, is_told);
+        let lost_some = self.revoked.iter().any(|revoked| revoked.client == client);
+        let has_some = self.has_state(client);
+        flags.set(SequenceStatus::EXPIRED_SOME_STATE_REVOKED, lost_some && has_some);
+        flags.set(SequenceStatus::EXPIRED_ALL_STATE_REVOKED, lost_some && !has_some);
+        flags
     }
 }

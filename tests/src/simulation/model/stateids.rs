@@ -128,5 +128,6 @@ impl Model {
         assert!(!stateid.is_special(), "a special stateid");
         assert!(!self.others.contains(&stateid.other), "{stateid:?} was given out before");
         self.others.push(stateid.other);
+        self.epoch.copy_from_slice(&stateid.other[..4]);
     }
 }
