@@ -164,8 +164,11 @@ fn boot(
     Arc::new(builder.build().expect("a service"))
 }
 
+/// More than there are clients in a world.
+const MACHINES: usize = 16;
+
 fn incarnation(record: &ReclaimRecord) -> Incarnation {
-    let owner = (0..).map(ClientNo).find(|no| owner_of(*no).as_bytes() == &*record.key.owner);
+    let owner = (0..MACHINES).map(ClientNo).find(|no| owner_of(*no).as_bytes() == &*record.key.owner);
     Incarnation {
         owner: owner.expect("a machine of this world"),
         verifier: u64::from_be_bytes(record.verifier),

@@ -34,7 +34,7 @@ impl Client {
             self.belief.lose_all();
         }
         // What was granted so long ago may be gone again.
-        pending.mark.is_late = now - pending.sent > lease;
+        pending.mark.is_late |= now - pending.sent > lease;
         let reply = pending.compound.reply(body);
         match pending.request.sequence {
             Some(_) => self.receive_in_session(&pending, &reply, handles),

@@ -170,12 +170,6 @@ impl Model {
                 grace.on_record.retain(|other| *other != incarnation);
             }
         }
-        if !is_holding {
-            self.records
-                .iter_mut()
-                .filter(|record| record.id == id)
-                .for_each(|record| record.reclaims.is_void = true);
-        }
     }
 
     /// Something of a client was revoked, or all of it is gone: it may not reclaim.
