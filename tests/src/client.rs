@@ -99,13 +99,28 @@ impl Client {
     }
 
     /// Like [`session`](Self::session), with these options.
-    pub async fn session_with(mut self, owner: &str, options: SessionOptions) -> Session {
+    pub async fn session_with(self, owner: &str, options: SessionOptions) -> Session {
+        let (mut session, is_new) = self.begin_session(owner, options).await;
+        if is_new {
+            let complete = session.compound().op::<ReclaimComplete>(&ReclaimComplete4Args { one_fs: false });
+            session.run(complete).await.ok();
+        }
+        session
+    }
+
+    /// The same without RECLAIM_COMPLETE: of a client that may have state to reclaim.
+    pub async fn session_to_reclaim(self, owner: &str, options: SessionOptions) -> Session {
+        self.begin_session(owner, options).await.0
+    }
+
+    /// EXCHANGE_ID and CREATE_SESSION, and whether the client was not confirmed before.
+    async fn begin_session(mut self, owner: &str, options: SessionOptions) -> (Session, bool) {
         let id = self.exchange_id(options.minor, owner, options.verifier).await;
         let args = create_session_args(id.clientid, id.sequenceid, &options);
         let created = self.run(&Compound::new(options.minor).op::<CreateSession>(&args)).await.ok();
         let created = created.get::<CreateSession>();
         let slots = vec![1; usize::try_from(created.fore_channel.max_requests).expect("slots")];
-        let mut session = Session {
+        let session = Session {
             client: self,
             minor: options.minor,
             clientid: id.clientid,
@@ -113,11 +128,7 @@ impl Client {
             fore_channel: created.fore_channel,
             slots,
         };
-        if !id.flags.contains(ExchangeIdFlags::CONFIRMED_R) {
-            let complete = session.compound().op::<ReclaimComplete>(&ReclaimComplete4Args { one_fs: false });
-            session.run(complete).await.ok();
-        }
-        session
+        (session, !id.flags.contains(ExchangeIdFlags::CONFIRMED_R))
     }
 }
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
 use dittofs_framework::clock::TestClock;
 use dittofs_framework::compound::{Limits, Nfs4Service};
-use dittofs_framework::export::{ExportId, Namespace};
+use dittofs_framework::export::{ExportId, FilehandleKey, Namespace};
 use dittofs_framework::fs::FileSystem;
 use dittofs_framework::nfs_server::NfsServer;
 use dittofs_framework::proto::{Fsid, Minor};
+use dittofs_framework::recovery::StateStore;
 use dittofs_framework::registry::Registry;
 use dittofs_framework::server::ServerLimits;
 use dittofs_ops as _;
@@ -27,6 +28,12 @@ pub struct TestServerOptions {
     pub server_limits: ServerLimits,
     /// The lease, in the time of the test clock.
     pub lease: Duration,
+    /// Where clients are recorded that may reclaim after a restart.
+    pub store: Option<Arc<dyn StateStore>>,
+    /// How long they may, in the time of the test clock.
+    pub grace: Duration,
+    /// What filehandles are signed with: the same for all instances of a server.
+    pub filehandle_key: FilehandleKey,
     /// Served as `/export`.
     pub fs: Arc<dyn FileSystem>,
     /// Served as `/other`.
@@ -45,6 +52,9 @@ impl Default for TestServerOptions {
             limits: Limits::default(),
             server_limits: ServerLimits::default(),
             lease: Duration::from_secs(90),
+            store: None,
+            grace: Duration::from_secs(90),
+            filehandle_key: FilehandleKey::from_bytes([7; 16]),
             fs: memory(0),
             other: memory(1),
         }
@@ -84,9 +94,14 @@ impl TestServer {
             .registry(options.registry)
             .limits(options.limits)
             .lease(options.lease)
+            .grace(options.grace)
+            .filehandle_key(options.filehandle_key)
             .clock(clock.clone());
         if let Some(minors) = options.minors {
             builder = builder.minors(&minors);
+        }
+        if let Some(store) = options.store {
+            builder = builder.recover(store).await.expect("a store");
         }
         let service = Arc::new(builder.build().expect("a service"));
         let server = NfsServer::bind_with(service.clone(), "127.0.0.1:0", options.server_limits)
@@ -98,6 +113,12 @@ impl TestServer {
             server.serve(async move { drop(stopped.await) }).await;
         });
         Self { addr, service, clock, stop, running }
+    }
+
+    /// Ends it without warning: nothing that it has in memory is put anywhere.
+    pub async fn crash(self) {
+        self.running.abort();
+        drop(self.running.await);
     }
 
     /// Stops it, after a last look at the invariants of its state.
