@@ -1,6 +1,5 @@
 //! LOCK: RFC 8881 section 18.10, with the semantics of section 9; RFC 7530 section 16.10.
 
-use dittofs_framework::attr::{Bitmap, FATTR4_TYPE};
 use dittofs_framework::client::Client;
 use dittofs_framework::compound::{Claim, ClaimPermit, CompoundContext};
 use dittofs_framework::op::{OpDescriptor, OpError, OpFlags, OpResult, Operation};
@@ -12,6 +11,7 @@ use dittofs_framework::state::{ByteRange, FileKey, LockConflict, LockError, Lock
 use dittofs_framework::{register_operation, xdr_enum, xdr_struct, xdr_union};
 
 use crate::errors;
+use crate::fault::{file_type, fs_error};
 use crate::file_type::check_regular;
 
 xdr_enum! {
@@ -149,7 +149,7 @@ impl Operation for Lock {
             Err(LockError::Denied(conflict)) => {
                 Err(OpError::with_body(NFS4ERR_DENIED, Lock4Denied::from(conflict)))
             }
-            Err(LockError::Status(status)) => Err(explain(cx, status, Self::DESCRIPTOR.errors).await.into()),
+            Err(LockError::Status(status)) => Err(explain(cx, status, &Self::DESCRIPTOR).await.into()),
         }
     }
 }
@@ -217,14 +217,13 @@ async fn lock(
 }
 
 /// A stateid that is not of the current file is NFS4ERR_BAD_STATEID, but if that is no regular file, it is what is wrong: only then
-/// its type is asked for. `errors` are the statuses that the operation may answer.
-pub(crate) async fn explain(cx: &CompoundContext<'_>, status: Status, errors: &[Status]) -> Status {
+/// its type is asked for.
+pub(crate) async fn explain(cx: &CompoundContext<'_>, status: Status, row: &OpDescriptor) -> Status {
     let (NFS4ERR_BAD_STATEID, Ok(at)) = (status, cx.current()) else { return status };
-    match at.fs().attributes(&cx.request, &at.node, Bitmap::of(&[FATTR4_TYPE])).await {
-        Ok(attributes) => check_regular(attributes.file_type)
-            .err()
-            .filter(|wrong_type| errors.contains(wrong_type))
-            .unwrap_or(status),
-        Err(error) => Status::from(error),
+    match file_type(cx, at).await {
+        Ok(file_type) => {
+            check_regular(file_type).err().filter(|wrong_type| row.allows(*wrong_type)).unwrap_or(status)
+        }
+        Err(error) => fs_error(row, error),
     }
 }

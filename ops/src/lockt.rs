@@ -1,6 +1,5 @@
 //! LOCKT: RFC 8881 section 18.11, RFC 7530 section 16.11.
 
-use dittofs_framework::attr::{Bitmap, FATTR4_TYPE};
 use dittofs_framework::compound::CompoundContext;
 use dittofs_framework::op::{OpDescriptor, OpError, OpResult, Operation};
 use dittofs_framework::proto::{NFS4ERR_DENIED, NFS4ERR_ROFS, NFS4ERR_SYMLINK, OP_LOCKT, StateOwner};
@@ -8,6 +7,7 @@ use dittofs_framework::state::{ByteRange, FileKey, LockError, LockKind};
 use dittofs_framework::{register_operation, xdr_struct};
 
 use crate::errors;
+use crate::fault::{file_type, fs_error};
 use crate::file_type::check_regular;
 use crate::lock::{Lock4Denied, NfsLockType4};
 
@@ -41,8 +41,8 @@ impl Operation for Lockt {
         let range = ByteRange::new(args.offset, args.length)?;
         let owner = StateOwner { clientid: cx.client_of(&args.owner)?, owner: args.owner.owner };
         let at = cx.current()?;
-        let attributes = at.fs().attributes(&cx.request, &at.node, Bitmap::of(&[FATTR4_TYPE])).await?;
-        check_regular(attributes.file_type)?;
+        let file_type = file_type(cx, at).await.map_err(|error| fs_error(&Self::DESCRIPTOR, error))?;
+        check_regular(file_type)?;
         // Nobody knows yet which locks there are (RFC 8881 section 8.4.2.1).
         cx.check_grace()?;
         let kind = LockKind::from(args.locktype);

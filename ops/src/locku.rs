@@ -48,7 +48,7 @@ impl Operation for Locku {
                 cx.set_current_stateid(stateid);
                 Ok(stateid)
             }
-            Err(status) => Err(explain(cx, status, Self::DESCRIPTOR.errors).await.into()),
+            Err(status) => Err(explain(cx, status, &Self::DESCRIPTOR).await.into()),
         }
     }
 }

@@ -8,7 +8,7 @@ mod share;
 use dittofs_framework::attr::{Bitmap, attrset};
 use dittofs_framework::compound::{Claim, ClaimPermit, CompoundContext};
 use dittofs_framework::export::ExportNode;
-use dittofs_framework::fs::{Authority, OpenHold, SetAttributes, ShareAccess};
+use dittofs_framework::fs::{Authority, FsError, OpenHold, SetAttributes, ShareAccess};
 use dittofs_framework::op::{OpDescriptor, OpError, OpFlags, OpResult, Operation};
 use dittofs_framework::proto::{
     ChangeInfo, ClientId, Component4, Fattr4, Minor, NFS4ERR_BADXDR, NFS4ERR_INVAL, NFS4ERR_SERVERFAULT,
@@ -18,6 +18,7 @@ use dittofs_framework::state::{FileKey, OpenRequest, ShareDeny};
 use dittofs_framework::{register_operation, xdr_enum, xdr_struct, xdr_union};
 
 use crate::errors;
+use crate::fault::fs_error;
 
 pub use share::{
     OPEN4_SHARE_ACCESS_BOTH, OPEN4_SHARE_ACCESS_READ, OPEN4_SHARE_ACCESS_WANT_ANY_DELEG,
@@ -224,6 +225,11 @@ impl Operation for Open {
 
 register_operation!(Open);
 
+/// What a failure of the file system is in the answer.
+fn failed(error: FsError) -> Status {
+    fs_error(&Open::DESCRIPTOR, error)
+}
+
 /// The arms of the unions that came with minor version 1 do not decode in minor version 0.
 fn check_arms(minor: Minor, args: &Open4Args) -> Result<(), Status> {
     let is_new = matches!(args.openhow, OpenFlag4::Create(CreateHow4::Exclusive4_1(_)))
@@ -325,7 +331,7 @@ async fn grant(
         opening.file.fs().set_attributes(&cx.request, &opening.file.node, &empty, authority).await
     {
         state.undo_open(&granted.undo).run();
-        return Err(error.into());
+        return Err(failed(error).into());
     }
     Ok((granted.stateid, attrset(&empty)))
 }

@@ -46,7 +46,7 @@ impl Operation for OpenConfirm {
                 cx.turns().confirmed();
                 Ok(stateid)
             }
-            Err(status) => Err(explain(cx, status, Self::DESCRIPTOR.errors).await.into()),
+            Err(status) => Err(explain(cx, status, &Self::DESCRIPTOR).await.into()),
         }
     }
 }

@@ -10,7 +10,8 @@ use dittofs_framework::proto::{
     NFS4ERR_RECLAIM_CONFLICT, NFS4ERR_SHARE_DENIED, Status,
 };
 
-use super::{OpenClaim4, OpenDelegationType4, Opening, Truncates};
+use super::{OpenClaim4, OpenDelegationType4, Opening, Truncates, failed};
+use crate::fault::file_type;
 use crate::file_type::check_regular;
 use crate::names::check_component;
 
@@ -60,7 +61,7 @@ pub(super) async fn by_name(cx: &CompoundContext<'_>, name: &[u8], access: Share
     check_component(name, fs.info().max_name)?;
     let (node, hold) = find_and_open(cx, dir, name, access).await?;
     // Nothing changes, so before and after are one and the same moment.
-    let change = fs.attributes(&cx.request, &dir.node, CHANGE).await?.change;
+    let change = fs.attributes(&cx.request, &dir.node, CHANGE).await.map_err(failed)?.change;
     Ok(Opening {
         file: ExportNode { export: dir.export.clone(), node },
         hold,
@@ -82,11 +83,11 @@ async fn find_and_open(
     access: ShareAccess,
 ) -> OpResult<(NodeHandle, OpenHold)> {
     for _ in 0..TRIES {
-        let found = dir.fs().lookup(&cx.request, &dir.node, name, TYPE).await?;
+        let found = dir.fs().lookup(&cx.request, &dir.node, name, TYPE).await.map_err(failed)?;
         check_regular(found.attributes.file_type)?;
         match dir.fs().open(&cx.request, &found.node, access).await {
             Err(FsError::Stale) => {}
-            opened => return Ok((found.node, opened?)),
+            opened => return Ok((found.node, opened.map_err(failed)?)),
         }
     }
     Err(NFS4ERR_DELAY.into())
@@ -95,10 +96,9 @@ async fn find_and_open(
 /// CLAIM_FH and CLAIM_PREVIOUS.
 pub(super) async fn current_file(cx: &CompoundContext<'_>, access: ShareAccess) -> OpResult<Opening> {
     let file = cx.current()?;
-    let fs = file.fs();
-    check_regular(fs.attributes(&cx.request, &file.node, TYPE).await?.file_type)?;
+    check_regular(file_type(cx, file).await.map_err(failed)?)?;
     Ok(Opening {
-        hold: fs.open(&cx.request, &file.node, access).await?,
+        hold: file.fs().open(&cx.request, &file.node, access).await.map_err(failed)?,
         file: file.clone(),
         // There is no directory.
         cinfo: ChangeInfo::default(),

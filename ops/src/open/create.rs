@@ -7,7 +7,7 @@ use dittofs_framework::fs::{CreateMode, Created, SetAttributes, ShareAccess};
 use dittofs_framework::op::OpResult;
 use dittofs_framework::proto::{NFS4ERR_INVAL, Status};
 
-use super::{CreateHow4, Opening, Truncates};
+use super::{CreateHow4, Opening, Truncates, failed};
 use crate::names::check_component;
 
 /// CLAIM_NULL with creation.
@@ -21,7 +21,7 @@ pub(super) async fn create(
     let fs = dir.fs();
     check_component(name, fs.info().max_name)?;
     let mode = create_mode(how, &cx.attr_server(&dir.export))?;
-    let opened = fs.open_create(&cx.request, &dir.node, name, &mode, access).await?;
+    let opened = fs.open_create(&cx.request, &dir.node, name, &mode, access).await.map_err(failed)?;
     let (set, truncates) = done(&mode, opened.created);
     Ok(Opening {
         file: ExportNode { export: dir.export.clone(), node: opened.found.node },

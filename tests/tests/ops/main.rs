@@ -17,6 +17,7 @@ mod create;
 mod current_stateid;
 mod deallocate;
 mod expiry;
+mod failures;
 mod filehandles;
 mod free_stateid;
 mod getattr;

@@ -1,5 +1,5 @@
 //! A file system that has nothing but what every file system has: the memory file system without its capabilities, and somebody else
-//! in it.
+//! in it, or nothing but failures.
 
 use std::sync::Mutex;
 
@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
 use dittofs_framework::fs::{
-    AccessMask, AttrMask, Attributes, Authority, CreateMode, DirSink, FileSystem, Found, FsInfo, FsResult,
-    FsUsage, NewNode, NodeHandle, OpenHold, Opened, ReadData, ReaddirEnd, RequestContext, SetAttributes,
-    ShareAccess, Stability, Written,
+    AccessMask, AttrMask, Attributes, Authority, CreateMode, DirSink, FileSystem, Found, FsError, FsInfo,
+    FsResult, FsUsage, NewNode, NodeHandle, OpenHold, Opened, ReadData, ReaddirEnd, RequestContext,
+    SetAttributes, ShareAccess, Stability, Written,
 };
 use dittofs_framework::proto::{ChangeInfo, Verifier4};
 
@@ -18,11 +18,17 @@ pub(crate) struct Plain {
     fs: MemoryFileSystem,
     /// A name in the root directory.
     doomed: Mutex<Option<&'static str>>,
+    /// What every call fails with.
+    failure: Mutex<Option<FsError>>,
 }
 
 impl Default for Plain {
     fn default() -> Self {
-        Self { fs: MemoryFileSystem::new(MemoryOptions::default()), doomed: Mutex::new(None) }
+        Self {
+            fs: MemoryFileSystem::new(MemoryOptions::default()),
+            doomed: Mutex::new(None),
+            failure: Mutex::new(None),
+        }
     }
 }
 
@@ -31,6 +37,15 @@ impl Plain {
     /// opened.
     pub(crate) fn doom(&self, name: &'static str) {
         *self.doomed.lock().unwrap() = Some(name);
+    }
+
+    /// Lets every call fail from now on, or none.
+    pub(crate) fn fail_with(&self, failure: Option<FsError>) {
+        *self.failure.lock().unwrap() = failure;
+    }
+
+    fn fail(&self) -> FsResult<()> {
+        self.failure.lock().unwrap().map_or(Ok(()), Err)
     }
 }
 
@@ -56,6 +71,7 @@ macro_rules! forward {
                 node: &NodeHandle,
                 access: ShareAccess,
             ) -> FsResult<OpenHold> {
+                self.fail()?;
                 let doomed = self.doomed.lock().unwrap().take();
                 if let Some(name) = doomed {
                     self.fs.remove(&RequestContext::server(), &self.fs.root(), name.as_bytes()).await?;
@@ -64,6 +80,7 @@ macro_rules! forward {
             }
 
             $(async fn $name(&self, cx: &RequestContext $(, $arg: $t)*) -> FsResult<$result> {
+                self.fail()?;
                 self.fs.$name(cx $(, $arg)*).await
             })*
         }
