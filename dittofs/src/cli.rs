@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 /// What a program answers to a command line that it does not understand.
 const BAD_USAGE: u8 = 2;
 
-/// The DittoFS file server: NFSv4.1 and 4.2 in user space.
+/// The DittoFS file server: NFSv4.0, 4.1 and 4.2 in user space.
 #[derive(Debug, Parser)]
 #[command(name = "dfs", version, max_term_width = 100)]
 pub(crate) struct Cli {
