@@ -11,6 +11,7 @@ mod orders;
 mod scale;
 mod share_model;
 mod waiting;
+mod waiting_model;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

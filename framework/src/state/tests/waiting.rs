@@ -11,7 +11,7 @@ use super::*;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// File 1, opened by Alice and Bob. Lock-owners are named by number: Alice's are even, Bob's odd.
-struct Queue {
+pub(super) struct Queue {
     world: World,
     opens: [Stateid; 2],
     now: Timestamp,
@@ -19,7 +19,7 @@ struct Queue {
 
 /// Whether a lock was granted.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
-enum Answer {
+pub(super) enum Answer {
     Granted,
     /// By the lock or the turn of this owner.
     DeniedBy(u64),
@@ -27,7 +27,7 @@ enum Answer {
 use Answer::{DeniedBy, Granted};
 
 impl Queue {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with_limits(StateLimits::default())
     }
 
@@ -75,16 +75,16 @@ impl Queue {
     }
 
     /// READW_LT or WRITEW_LT.
-    fn wait(&self, who: u64, at: (u64, u64), kind: LockKind) -> Answer {
+    pub(super) fn wait(&self, who: u64, at: (u64, u64), kind: LockKind) -> Answer {
         self.ask(who, at, kind, true)
     }
 
     /// READ_LT or WRITE_LT.
-    fn try_once(&self, who: u64, at: (u64, u64), kind: LockKind) -> Answer {
+    pub(super) fn try_once(&self, who: u64, at: (u64, u64), kind: LockKind) -> Answer {
         self.ask(who, at, kind, false)
     }
 
-    fn unlock(&self, who: u64, at: (u64, u64)) {
+    pub(super) fn unlock(&self, who: u64, at: (u64, u64)) {
         let state = self.world.table.lock(
             self.caller(who),
             &file(1),
@@ -101,7 +101,7 @@ impl Queue {
     }
 
     /// Time passes in which the clients say something.
-    fn pass(&mut self, time: Duration) {
+    pub(super) fn pass(&mut self, time: Duration) {
         self.now = self.now + time;
         for client in [ALICE, BOB] {
             self.world.clients[usize::from(client == BOB)].renew(self.now);
