@@ -25,6 +25,8 @@ use dittofs_ops::remove::{Remove, Remove4Args};
 use dittofs_ops::rename::{Rename, Rename4Args};
 use dittofs_ops::savefh::SaveFh;
 use dittofs_ops::setattr::{SetAttr, Setattr4Args};
+use dittofs_ops::setclientid::{SetClientid, SetClientid4ResOk};
+use dittofs_ops::setclientid_confirm::{SetClientidConfirm, SetClientidConfirm4Args};
 use dittofs_ops::verify::{Verify, Verify4Args};
 use dittofs_tests::*;
 use rstest::rstest;
@@ -164,6 +166,36 @@ async fn what_changes_nothing_is_done_again() {
     assert_eq!(request.run(&server).await, first);
     Client::connect(&server).await.run(&create()).await.ok();
     assert_ne!(request.run(&server).await, first);
+    server.stop().await;
+}
+
+/// RFC 7530 sections 16.33.5 and 16.34.5: both are answered from what is remembered, and change nothing then.
+#[tokio::test]
+async fn a_client_id_is_set_and_confirmed_once() {
+    let server = server(Registry::linked(), DuplicateLimits::default()).await;
+    let set = |verifier| Compound::new(Minor::V0).op::<SetClientid>(&setclientid_args("client", verifier));
+    let confirm = |set: &CompoundReply| {
+        let SetClientid4ResOk { clientid, setclientid_confirm } = set.get::<SetClientid>();
+        let args = SetClientidConfirm4Args { clientid, setclientid_confirm };
+        Compound::new(Minor::V0).op::<SetClientidConfirm>(&args)
+    };
+    let setting = Request::of(&set([1; 8]));
+    let first = setting.reply(&server).await.ok();
+    assert_eq!(
+        setting.reply(&server).await.raw,
+        first.raw,
+        "another SETCLIENTID has another verifier to confirm"
+    );
+    let confirming = Request::of(&confirm(&first));
+    confirming.reply(&server).await.ok();
+
+    // The client starts anew, and its first incarnation is gone.
+    let mut client = Client::connect(&server).await;
+    let second = client.run(&set([2; 8])).await.ok();
+    client.run(&confirm(&second)).await.ok();
+    confirming.reply(&server).await.ok();
+    let new = Request { xid: XID + 1, ..confirming };
+    assert_eq!(new.reply(&server).await.status, NFS4ERR_STALE_CLIENTID);
     server.stop().await;
 }
 

@@ -1,12 +1,13 @@
-//! Origin: every registered operation behind a good SEQUENCE, on a directory, an open file and a symbolic link, with arguments of
-//! any value.
+//! Origin: every registered operation, behind a good SEQUENCE where there are sessions, on a directory, an open file and a symbolic
+//! link, with arguments of any value.
 //! RFC: 8881 section 15.1.1.1 (NFS4ERR_BADXDR).
 
 use std::time::Instant;
 
+use bytes::Bytes;
 use dittofs_framework::op::{OpDescriptor, OpFlags};
 use dittofs_framework::proto::*;
-use dittofs_framework::testing::Compound;
+use dittofs_framework::testing::{Compound, RpcError};
 use dittofs_framework::xdr::{Opaque, XdrReader, encode_to_bytes};
 use dittofs_ops::create::CreateType4;
 use dittofs_ops::putfh::PutFh;
@@ -17,10 +18,10 @@ use rstest::rstest;
 
 use crate::{is_well, server};
 
-/// A server, a session, and what operations can be tried on.
+/// A server, a client, and what operations can be tried on.
 struct World {
     server: TestServer,
-    session: Session,
+    client: AnyClient,
     rows: Vec<OpDescriptor>,
     /// A directory, an open file, a symbolic link.
     objects: Vec<NfsFh4>,
@@ -28,10 +29,40 @@ struct World {
     words: Vec<u32>,
 }
 
+/// Who tries.
+enum AnyClient {
+    V4_0(ClientV4_0),
+    InSession(Session),
+}
+
+impl AnyClient {
+    fn compound(&self) -> Compound {
+        match self {
+            Self::V4_0(client) => client.compound(),
+            Self::InSession(session) => session.compound(),
+        }
+    }
+
+    /// The results of a compound, behind SEQUENCE where there are sessions.
+    async fn try_run(&mut self, compound: Compound) -> Result<Bytes, RpcError> {
+        match self {
+            Self::V4_0(client) => client.client.try_run(&compound).await,
+            Self::InSession(session) => {
+                let request = session.request(0, CacheThis::No, compound);
+                session.client.try_run(&request).await
+            }
+        }
+    }
+}
+
 impl World {
     async fn new(minor: Minor) -> Self {
         let server = server().await;
-        let options = SessionOptions { minor, ..SessionOptions::default() };
+        let has_sessions = minor != Minor::V0;
+        let options = SessionOptions {
+            minor: if has_sessions { minor } else { Minor::V2 },
+            ..SessionOptions::default()
+        };
         let mut session = Client::connect(&server).await.session_with("client", options).await;
         let dir = session.mkdir("dir").await;
         let file = session.open("file").await;
@@ -40,17 +71,28 @@ impl World {
         let link = session.create("link", target, 0o777).await;
         let rows = server.service.ops().rows().iter().map(|(row, _)| *row);
         let rows = rows.filter(|row| row.minors.contains(minor) && row.opnum != OP_SEQUENCE).collect();
-        let mut meaningful = encode_to_bytes(&file.stateid).to_vec();
-        meaningful.extend(encode_to_bytes(&session.clientid));
+        let (client, clientid, stateid) = if has_sessions {
+            let clientid = session.clientid;
+            (AnyClient::InSession(session), clientid, file.stateid)
+        } else {
+            session.close(&file).await;
+            let mut client = ClientV4_0::connect(&server, "client").await;
+            let stateid = client.open_as("file", BOTH, 0, "owner...").await.stateid;
+            let clientid = client.clientid;
+            (AnyClient::V4_0(client), clientid, stateid)
+        };
+        let mut meaningful = encode_to_bytes(&stateid).to_vec();
+        meaningful.extend(encode_to_bytes(&clientid));
+        meaningful.extend((ClientV4_0::FIRST_SEQID + 2).to_be_bytes());
         meaningful.extend(b"file....dir\0owner...user");
         let words = meaningful.chunks_exact(4).map(|word| u32::from_be_bytes(word.try_into().unwrap()));
         let words = words.collect();
-        Self { server, session, rows, objects: vec![dir, file.fh, link], words }
+        Self { server, client, rows, objects: vec![dir, file.fh, link], words }
     }
 
     /// Runs the operation behind what it needs. The server must answer, and not with SYSTEM_ERR.
     async fn try_on(&mut self, row: &OpDescriptor, object: Option<usize>, args: &[u8]) -> Status {
-        let mut compound = self.session.compound();
+        let mut compound = self.client.compound();
         match object {
             None => compound = compound.op::<PutRootFh>(&()),
             Some(object) => {
@@ -61,12 +103,7 @@ impl World {
                 compound = compound.op::<PutFh>(&put);
             }
         }
-        let request = self.session.request(0, CacheThis::No, compound.raw(row.opnum, args));
-        self.status_of(row, args, &request).await
-    }
-
-    async fn status_of(&mut self, row: &OpDescriptor, args: &[u8], request: &Compound) -> Status {
-        let body = match self.session.client.try_run(request).await {
+        let body = match self.client.try_run(compound.raw(row.opnum, args)).await {
             Ok(body) => body,
             Err(error) => panic!("{error} from {} with {args:02x?}", row.name),
         };
@@ -87,7 +124,7 @@ fn encode(words: &[u32]) -> Vec<u8> {
 
 #[rstest]
 #[tokio::test]
-async fn all_ones(#[values(Minor::V1, Minor::V2)] minor: Minor) {
+async fn all_ones(#[values(Minor::V0, Minor::V1, Minor::V2)] minor: Minor) {
     let mut world = World::new(minor).await;
     for row in world.rows.clone() {
         for len in [0, 1, 2, 3, 4, 5, 8, 12, 16, 20, 24, 32, 40, 64, 100, 128, 1000, 100_000] {
@@ -107,7 +144,7 @@ async fn all_ones(#[values(Minor::V1, Minor::V2)] minor: Minor) {
 #[case::twos(2)]
 #[case::fours(4)]
 #[tokio::test]
-async fn one_word_claims_all(#[case] other: u32, #[values(Minor::V1, Minor::V2)] minor: Minor) {
+async fn one_word_claims_all(#[case] other: u32, #[values(Minor::V0, Minor::V1, Minor::V2)] minor: Minor) {
     let mut world = World::new(minor).await;
     for row in world.rows.clone() {
         for at in 0..24 {
@@ -125,7 +162,7 @@ async fn one_word_claims_all(#[case] other: u32, #[values(Minor::V1, Minor::V2)]
 #[case(3)]
 #[case(4)]
 #[tokio::test]
-async fn random_arguments(#[case] seed: u64, #[values(Minor::V1, Minor::V2)] minor: Minor) {
+async fn random_arguments(#[case] seed: u64, #[values(Minor::V0, Minor::V1, Minor::V2)] minor: Minor) {
     let mut world = World::new(minor).await;
     let mut random = Random::new(seed);
     let (mut good, mut bad_xdr) = (0, 0);
@@ -159,7 +196,7 @@ fn word(random: &mut Random, meaningful: &[u32]) -> u32 {
 /// for a large number alone.
 #[rstest]
 #[tokio::test]
-async fn large_numbers(#[values(Minor::V1, Minor::V2)] minor: Minor) {
+async fn large_numbers(#[values(Minor::V0, Minor::V1, Minor::V2)] minor: Minor) {
     let mut world = World::new(minor).await;
     let begun = Instant::now();
     let stateid: Vec<u32> = world.words[..4].to_vec();

@@ -47,7 +47,7 @@ async fn random_arguments(#[case] seed: u64, #[case] most: usize) {
 
 #[rstest]
 #[tokio::test]
-async fn random_operations(#[values(Minor::V1, Minor::V2)] minor: Minor) {
+async fn random_operations(#[values(Minor::V0, Minor::V1, Minor::V2)] minor: Minor) {
     let server = server().await;
     let mut client = Client::connect(&server).await;
     let mut random = Random::new(3);

@@ -3,6 +3,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use dittofs_framework::log_limited;
 use dittofs_framework::recovery::{Ledger, StoreError};
 
 use super::disk::{Disk, DiskFile};
@@ -106,7 +107,7 @@ impl Log {
         match self.rewrite() {
             Ok(compacted) => self.current = Some(compacted),
             Err(error) => {
-                tracing::warn!(path = %self.path.display(), %error, "cannot compact the state journal");
+                log_limited!(warn, path = %self.path.display(), %error, "cannot compact the state journal");
             }
         }
     }
