@@ -7,5 +7,6 @@ mod histories;
 mod locks;
 mod opens;
 mod store;
+mod v4_0;
 mod verifier;
 mod world;
