@@ -60,6 +60,9 @@ impl Client {
             return self.race(rng, view, &free);
         }
         let sequence = rng.one_of(&free);
+        if rng.below(25) == 0 {
+            return self.lie(rng, view, sequence);
+        }
         let ops = self.work(rng, view);
         Intent::Send(vec![self.within(rng, sequence, ops)])
     }
@@ -104,13 +107,7 @@ impl Client {
             return Intent::Nothing;
         }
         if rng.below(if self.is_told_to_reclaim { 6 } else { 60 }) == 0 {
-            let lie = Want {
-                file: FileNo(rng.below(view.files)),
-                owner: owner(rng),
-                share: share(rng),
-                locks: vec![(owner(rng), kind(rng), rng.below(CELLS))],
-            };
-            return Intent::Lie(self.within(rng, sequence, reclaim_of(&lie)));
+            return self.lie(rng, view, sequence);
         }
         match self.wants.pop() {
             Some(want) if rng.below(20) > 0 => {
@@ -122,6 +119,16 @@ impl Client {
             }
             _ => Intent::Send(vec![self.within(rng, sequence, vec![Op::ReclaimComplete])]),
         }
+    }
+
+    fn lie(&self, rng: &mut Random, view: &View, sequence: Sequence4Args) -> Intent {
+        let lie = Want {
+            file: FileNo(rng.below(view.files)),
+            owner: owner(rng),
+            share: share(rng),
+            locks: vec![(owner(rng), kind(rng), rng.below(CELLS))],
+        };
+        Intent::Lie(self.within(rng, sequence, reclaim_of(&lie)))
     }
 
     fn leave(&mut self, rng: &mut Random, free: &[Sequence4Args], is_alone_pending: bool) -> Intent {
