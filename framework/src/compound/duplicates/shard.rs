@@ -172,10 +172,10 @@ impl Shard {
                 State::Running(_) => None,
             })
         };
-        assert_eq!(self.len, entries().count());
-        assert_eq!(self.answered.len(), replies().count());
-        assert_eq!(self.bytes, replies().sum::<usize>());
-        assert!(self.calls.values().all(|of_source| !of_source.is_empty()));
-        assert!(self.len <= bounds.entries && self.bytes <= bounds.bytes);
+        assert_eq!(self.len, entries().count(), "D2");
+        assert_eq!(self.answered.len(), replies().count(), "D1");
+        assert_eq!(self.bytes, replies().sum::<usize>(), "D2");
+        assert!(self.calls.values().all(|of_source| !of_source.is_empty()), "D1");
+        assert!(self.len <= bounds.entries && self.bytes <= bounds.bytes, "D2");
     }
 }

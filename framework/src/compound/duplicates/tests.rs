@@ -222,3 +222,34 @@ proptest! {
         }
     }
 }
+
+/// Several connections send the same requests at the same time: each is carried out once (D3), and everybody gets its reply (D5).
+#[test]
+fn many_threads_carry_each_request_out_once() {
+    const THREADS: usize = 4;
+    const REQUESTS: u32 = 2000;
+    let table = table(&DuplicateLimits { entries: 4096, bytes: 1 << 20, ..limits() });
+    let new = std::sync::atomic::AtomicU32::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                for xid in 0..REQUESTS {
+                    let expected = xid.to_be_bytes();
+                    let reply = match table.enter(call(xid), START) {
+                        Entered::New(running) => {
+                            new.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                            finish(running, &expected, START);
+                            continue;
+                        }
+                        Entered::Known(Known::Answered(reply)) => reply,
+                        Entered::Known(Known::Running(reply)) => reply.blocking_recv().unwrap(),
+                        Entered::Full => panic!("there is room for all"),
+                    };
+                    assert_eq!(reply, expected.as_slice());
+                }
+            });
+        }
+    });
+    assert_eq!(new.into_inner(), REQUESTS);
+    table.check();
+}
