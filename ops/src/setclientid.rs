@@ -62,7 +62,10 @@ impl Operation for SetClientid {
         let service = cx.service();
         let is_holding = |client| service.state().has_state(client);
         match service.v4_0().clients.set_clientid(cx.now(), request, &is_holding) {
-            Ok((clientid, setclientid_confirm)) => Ok(SetClientid4ResOk { clientid, setclientid_confirm }),
+            Ok((clientid, setclientid_confirm, departures)) => {
+                service.settle(departures).await;
+                Ok(SetClientid4ResOk { clientid, setclientid_confirm })
+            }
             Err(InUse::By(addr)) => Err(OpError::with_body(NFS4ERR_CLID_INUSE, addr)),
             Err(InUse::Status(status)) => Err(status.into()),
         }

@@ -129,6 +129,7 @@ impl TestServer {
         self.service.state().check_invariants().expect("the state's invariants");
         self.service.sessions().check_invariants();
         self.service.v4_0().clients.check_invariants();
+        self.service.v4_0().owners.check_invariants();
         drop(self.stop);
         self.running.await.expect("a good end");
     }

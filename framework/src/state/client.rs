@@ -93,14 +93,6 @@ impl ClientRecord {
         self.show_revoked(&opens);
     }
 
-    /// Forgets all stateids that were revoked, and returns them.
-    pub(super) fn take_revoked(&self) -> Vec<StateKey> {
-        let mut opens = self.opens.lock();
-        let revoked = opens.revoked.drain().collect();
-        self.show_revoked(&opens);
-        revoked
-    }
-
     /// Says in the client's next SEQUENCE what was lost (RFC 8881 section 18.46.3): all it had, a part, or nothing that it
     /// has not freed.
     fn show_revoked(&self, opens: &ClientOpens) {

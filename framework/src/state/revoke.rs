@@ -133,12 +133,4 @@ impl StateTable {
     pub fn has_revoked(&self, client: ClientId) -> bool {
         self.client(client).is_ok_and(|record| record.has_revoked())
     }
-
-    /// Forgets what was revoked from a client of minor version 0, which cannot free it: it has learned that all is lost.
-    pub fn forget_revoked(&self, client: ClientId) {
-        let Ok(record) = self.client(client) else { return };
-        for key in record.take_revoked() {
-            self.stateids.shard(&key).remove(&key);
-        }
-    }
 }

@@ -126,7 +126,7 @@ impl ClientTable {
         now: Timestamp,
         request: SetClientid<'_>,
         is_holding: &dyn Fn(ClientId) -> bool,
-    ) -> Result<(ClientId, Verifier4), InUse> {
+    ) -> Result<(ClientId, Verifier4, Departures), InUse> {
         let mut records = self.records.write();
         let id = &request.client.id.0;
         let known = records.by_name.get(id).and_then(|named| named.confirmed.as_ref());
@@ -145,18 +145,20 @@ impl ClientTable {
         let updated = updated.map(|known| known.record.client.clone());
         // Whatever was not confirmed of this name gives way in all cases.
         records.remove_unconfirmed(id);
-        let client = match updated {
-            Some(client) => client,
-            None if records.by_id.len() >= self.limit && !records.remove_oldest_unconfirmed() => {
-                return Err(InUse::Status(NFS4ERR_DELAY));
+        let mut departures = Departures::default();
+        let client = if let Some(client) = updated {
+            client
+        } else {
+            if records.by_id.len() >= self.limit && !records.remove_oldest_unconfirmed() {
+                records.evict(now, &|_| true, &mut departures).ok_or(InUse::Status(NFS4ERR_DELAY))?;
             }
-            None => self.new_client(&records, &request, now),
+            self.new_client(&records, &request, now)
         };
         let confirm = self.next_confirm();
         let clientid = client.id();
         let record = Record { client, callback: request.callback, confirm, since: now };
         records.insert_unconfirmed(record);
-        Ok((clientid, confirm))
+        Ok((clientid, confirm, departures))
     }
 
     fn new_client(&self, records: &Records, request: &SetClientid<'_>, now: Timestamp) -> Arc<Client> {
@@ -300,18 +302,8 @@ impl ClientTable {
     /// Lets go the client whose lease ran out longest ago, with all that it holds: to be called when a limit is met. `None` if
     /// there is no such client among those that `may_go`, which is called with the table locked.
     pub fn evict(&self, now: Timestamp, may_go: &dyn Fn(ClientId) -> bool) -> Option<Departures> {
-        let mut records = self.records.write();
-        let records = &mut *records;
-        let client = records.longest_expired(now, may_go)?;
-        let named = records.by_name.get_mut(&client.name().owner.0)?;
-        named.confirmed = None;
-        named.unconfirmed.take_if(|record| record.client.id() == client.id());
-        if named.unconfirmed.is_none() {
-            records.by_name.remove(&client.name().owner.0);
-        }
-        records.by_id.remove(&client.id());
         let mut departures = Departures::default();
-        departures.push(&client, GoneReason::Evicted, 0);
+        self.records.write().evict(now, may_go, &mut departures)?;
         Some(departures)
     }
 
@@ -330,10 +322,10 @@ impl ClientTable {
         self.len() == 0
     }
 
-    /// Asserts that names and IDs fit together.
+    /// Asserts the invariant N4.
     ///
     /// # Panics
-    /// When they do not.
+    /// When it does not hold.
     #[cfg(any(test, feature = "testing"))]
     pub fn check_invariants(&self) {
         let records = self.records.read();
@@ -342,22 +334,22 @@ impl ClientTable {
             let of = |record: &Record| record.client.id();
             let confirmed = named.confirmed.as_ref().map(|confirmed| of(&confirmed.record));
             let unconfirmed = named.unconfirmed.as_ref().map(of).filter(|id| Some(*id) != confirmed);
-            assert!(named.confirmed.is_some() || named.unconfirmed.is_some(), "a name without records");
+            assert!(named.confirmed.is_some() || named.unconfirmed.is_some(), "N4: a name without records");
             let is_listed = |id: ClientId| records.unconfirmed.get(&id) == Some(name);
             assert!(
                 unconfirmed.is_none_or(is_listed) && !confirmed.is_some_and(is_listed),
-                "unconfirmed or not"
+                "N4: unconfirmed or not"
             );
             for id in confirmed.into_iter().chain(unconfirmed) {
-                assert_eq!(records.by_id.get(&id), Some(name), "{id:?} does not lead to its name");
+                assert_eq!(records.by_id.get(&id), Some(name), "N4: {id:?} does not lead to its name");
                 ids += 1;
             }
         }
-        assert_eq!(ids, records.by_id.len(), "an ID without a record");
+        assert_eq!(ids, records.by_id.len(), "N4: an ID without a record");
         let unconfirmed = records.unconfirmed.keys();
         assert!(
             unconfirmed.clone().all(|id| records.by_id.contains_key(id)),
-            "an unconfirmed ID without a record"
+            "N4: an unconfirmed ID without a record"
         );
     }
 }
@@ -389,6 +381,25 @@ impl Records {
         let clients = confirmed.map(|confirmed| &confirmed.record.client);
         let expired = clients.filter(|client| client.is_expired(now) && may_go(client.id()));
         expired.max_by_key(|client| client.idle(now)).cloned()
+    }
+
+    fn evict(
+        &mut self,
+        now: Timestamp,
+        may_go: &dyn Fn(ClientId) -> bool,
+        departures: &mut Departures,
+    ) -> Option<()> {
+        let client = self.longest_expired(now, may_go)?;
+        let named = self.by_name.get_mut(&client.name().owner.0)?;
+        named.confirmed = None;
+        // An update of its callback goes with it.
+        named.unconfirmed.take_if(|record| record.client.id() == client.id());
+        if named.unconfirmed.is_none() {
+            self.by_name.remove(&client.name().owner.0);
+        }
+        self.by_id.remove(&client.id());
+        departures.push(&client, GoneReason::Evicted, 0);
+        Some(())
     }
 
     fn insert_unconfirmed(&mut self, record: Record) {

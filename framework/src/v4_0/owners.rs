@@ -341,6 +341,37 @@ impl Owners {
         self.index.shard(stateid).remove(stateid);
     }
 
+    /// Asserts the invariants N1 to N3.
+    ///
+    /// # Panics
+    /// When one does not hold.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn check_invariants(&self) {
+        let all = self.all();
+        assert_eq!(all.len(), self.count(), "N1: owners that are not counted");
+        let mut led = 0;
+        for owner in &all {
+            let sequence = owner.sequence.lock();
+            assert!(!sequence.is_released, "N1: a released owner can be found by its name");
+            for stateid in sequence.stateids.iter().chain(&sequence.closed) {
+                let shard = self.index.shard(stateid);
+                let is_its = matches!(shard.get(stateid), Some(Holder::Owner(to)) if Arc::ptr_eq(to, owner));
+                assert!(is_its, "N2: a stateid does not lead to its owner");
+                led += 1;
+            }
+        }
+        let purged = self.purged.lock();
+        assert!(
+            purged.len() <= self.limits.purged_stateids,
+            "N3: too many stateids of clients that are gone"
+        );
+        assert_eq!(
+            self.index.map_all(|_, _| ()).len(),
+            led + purged.len(),
+            "N2: a stateid that leads nowhere"
+        );
+    }
+
     /// How many stateids lead to an owner or to a client that is gone.
     #[cfg(test)]
     pub(super) fn indexed(&self) -> usize {

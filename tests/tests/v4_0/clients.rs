@@ -123,7 +123,9 @@ async fn clients_are_limited() {
     let limits = Limits { sessions, ..Limits::default() };
     let server = TestServer::start_with(TestServerOptions { limits, ..TestServerOptions::default() }).await;
     let mut client = Client::connect(&server).await;
-    set(&mut client, "one", [1; 8]).await;
+    set(&mut client, "never confirmed", [1; 8]).await;
+    let one = set(&mut client, "one", [1; 8]).await;
+    assert_eq!(confirm(&mut client, &one).await, NFS4_OK);
     let compound = Compound::new(Minor::V0).op::<SetClientid>(&setclientid_args("two", [1; 8]));
     assert_eq!(client.run(&compound).await.status, NFS4ERR_DELAY);
     server.stop().await;

@@ -71,7 +71,11 @@ impl World {
         let callback =
             Callback { program: 0x4000_0000, addr, ident: u32::try_from(self.given.len()).unwrap() };
         let request = SetClientid { client: &client, callback, user: user(uid) };
-        self.table.set_clientid(self.now, request, &|id| self.holding.contains(&id))
+        let set = self.table.set_clientid(self.now, request, &|id| self.holding.contains(&id));
+        set.map(|(id, confirm, departures)| {
+            self.gone.extend(departures.clients.iter().map(|gone| (gone.client.id(), gone.reason)));
+            (id, confirm)
+        })
     }
 
     fn confirm(&mut self, uid: u32, id: ClientId, confirm: Verifier4) -> Status {
@@ -278,5 +282,20 @@ fn table_is_bounded() {
     assert!(world.set(1, b"d", 1).is_ok(), "an update of the callback needs no room");
     assert_eq!(world.set(1, b"e", 1), Err(InUse::Status(NFS4ERR_DELAY)), "and gives none");
     world.table.check_invariants();
+    world.step(Known(2));
+}
+
+#[test]
+fn full_table_makes_room_by_who_is_silent() {
+    let mut world = World::new(2);
+    for name in [b"a", b"b"] {
+        let (id, confirm) = world.set(1, name, 1).expect("room");
+        assert_eq!(world.confirm(1, id, confirm), NFS4_OK);
+        world.holding.push(id);
+        world.step(Pass(6));
+    }
+    let given = world.set(1, b"c", 1).expect("room");
+    assert_eq!(world.gone, [(world.confirmed[0], GoneReason::Evicted)]);
+    assert_eq!(world.confirm(1, given.0, given.1), NFS4_OK);
     world.step(Known(2));
 }

@@ -77,6 +77,7 @@ impl World {
             }
         };
         assert_eq!(got, want, "{step:?}");
+        self.owners.check_invariants();
     }
 
     fn finish(&self, turn: OwnerTurn, opnum: OpNum, status: Status) {
