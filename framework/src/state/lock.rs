@@ -115,6 +115,11 @@ impl StateTable {
             let holder = find_holder(inner, key, sent.seqid, locker)?;
             check_open_mode(inner, holder.open, wanted.kind)?;
             inner.waiters.expire(caller.now);
+            if if_denied == IfDenied::Waits
+                && let Some(owner) = waiting_name(inner, &holder, locker)
+            {
+                inner.waiters.waits_anew(&owner, wanted);
+            }
             let (range, kind) = (&wanted.range, wanted.kind);
             let free = self
                 .check_conflict(inner, Some(holder.owner), range, kind, caller.now)

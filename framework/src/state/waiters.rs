@@ -99,18 +99,16 @@ impl Waiters {
     ) -> Option<(&Arc<StateOwner>, Wanted)> {
         let mut turns = SmallVec::<[Wanted; 8]>::new();
         for waiter in &self.0 {
-            if *waiter.owner == *owner {
-                if waiter.wanted == *wanted {
-                    break;
-                }
-                continue;
+            let is_own = *waiter.owner == *owner;
+            if is_own && waiter.wanted == *wanted {
+                break;
             }
             // Who could not have the lock, because it is held or because somebody is first, keeps nobody from it.
             let is_behind = turns.iter().any(|turn| turn.conflicts_with(&waiter.wanted));
             if is_behind || !is_free(&waiter.owner, &waiter.wanted) {
                 continue;
             }
-            if waiter.wanted.conflicts_with(wanted) {
+            if !is_own && waiter.wanted.conflicts_with(wanted) {
                 return Some((&waiter.owner, waiter.wanted));
             }
             turns.push(waiter.wanted);
@@ -118,17 +116,14 @@ impl Waiters {
         None
     }
 
-    /// Notes that a request was denied that will be made again: it keeps its place, or comes last. An owner waits for one
-    /// lock at a time. Where there is no room it waits without a place.
+    /// Notes that a request was denied that will be made again: it keeps its place, or comes last. Where there is no room it
+    /// waits without a place. What the owner waited for before must be [forgotten](Self::waits_anew).
     pub(super) fn wait(&mut self, asker: Asker<'_>, wanted: Wanted, now: Timestamp, room: Room) {
-        if let Some(at) = self.position(asker.owner) {
-            if let Some(waiter) = self.0.get_mut(at).filter(|waiter| waiter.wanted == wanted) {
-                waiter.asked_at = now;
-                // The same request under another open has the same place.
-                waiter.open = asker.open;
-                return;
-            }
-            self.0.remove(at);
+        if let Some(waiter) = self.0.iter_mut().find(|waiter| *waiter.owner == *asker.owner) {
+            waiter.asked_at = now;
+            // The same request under another open has the same place.
+            waiter.open = asker.open;
+            return;
         }
         if self.0.len() >= room.on_file {
             return;
@@ -136,6 +131,11 @@ impl Waiters {
         let Ok(counted) = Counted::new(asker.client, room.of_client) else { return };
         let owner = Arc::new(compact(asker.owner));
         self.0.push(Waiter { owner, wanted, open: asker.open, asked_at: now, counted });
+    }
+
+    /// Notes that an owner is ready to wait for this lock: it waits for no other any more, as it waits for one at a time.
+    pub(super) fn waits_anew(&mut self, owner: &StateOwner, wanted: &Wanted) {
+        self.0.retain(|waiter| *waiter.owner != *owner || waiter.wanted == *wanted);
     }
 
     /// Notes that a request was denied that will not be made again.
@@ -151,10 +151,6 @@ impl Waiters {
     /// Forgets who asks under an open that goes.
     pub(super) fn remove_open(&mut self, open: StateKey) {
         self.0.retain(|waiter| waiter.open != open);
-    }
-
-    fn position(&self, owner: &StateOwner) -> Option<usize> {
-        self.0.iter().position(|waiter| *waiter.owner == *owner)
     }
 
     /// Owners and opens of the requests.

@@ -265,6 +265,18 @@ fn an_owner_waits_for_one_lock_at_a_time() {
     assert_eq!(queue.wait(3, (0, 20), Write), Granted);
 }
 
+/// Who has its turn before others has it for a part as well.
+#[test]
+fn the_first_in_the_queue_is_not_kept_from_another_lock_by_the_second() {
+    let queue = Queue::new();
+    assert_eq!(queue.try_once(0, ALL, Write), Granted);
+    assert_eq!(queue.wait(1, ALL, Write), DeniedBy(0));
+    assert_eq!(queue.wait(2, ALL, Write), DeniedBy(0));
+    queue.unlock(0, ALL);
+    assert_eq!(queue.try_once(1, (0, 5), Read), Granted);
+    assert_eq!(queue.wait(2, ALL, Write), DeniedBy(1));
+}
+
 #[rstest]
 #[case::on_a_file(StateLimits { waiters_per_file: 1, ..StateLimits::default() })]
 #[case::of_a_client(StateLimits { waiters_per_client: 1, ..StateLimits::default() })]
