@@ -83,7 +83,11 @@ async fn check_io(
     }
     let user = cx.request.credentials.uid;
     let check = || cx.service().state().check_io(cx.caller(), user, stateid, file, io);
-    let checked: Result<_, Status> = cx.service().ask_state(cx.now(), check).await;
+    let checked: Result<_, Status> = if stateid.is_special() {
+        cx.service().ask_state(cx.now(), check).await
+    } else {
+        cx.service().use_state(cx.now(), check).await
+    };
     checked.map_err(|status| stateid_error(row, status))
 }
 

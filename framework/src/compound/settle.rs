@@ -90,22 +90,34 @@ impl Nfs4Service {
         }
     }
 
-    /// Asks the state table, and asks again as long as state of clients whose lease ran out was in the way, or such a client
-    /// could be let go when a limit was met (RFC 8881 section 8.4.3). NFS4ERR_DELAY if the limit stays.
+    /// Asks the state table for something that others may have lost, and asks again as long as state of clients whose lease ran
+    /// out was in the way, or such a client could be let go when a limit was met (RFC 8881 section 8.4.3). NFS4ERR_DELAY if the
+    /// limit stays, or it cannot be recorded who has lost something.
     pub async fn ask_state<T, E: From<Status>>(
+        &self,
+        now: Timestamp,
+        ask: impl FnMut() -> Result<T, Refused<E>>,
+    ) -> Result<T, E> {
+        if !self.state.is_settled() {
+            self.settle_revoked().await?;
+        }
+        let granted = self.use_state(now, ask).await?;
+        // What was granted may be what another request has revoked a moment before.
+        if !self.state.is_settled() {
+            self.settle_revoked().await?;
+        }
+        Ok(granted)
+    }
+
+    /// The same for a client that asks for nothing but to use what it has: what others have lost is no matter then.
+    pub async fn use_state<T, E: From<Status>>(
         &self,
         now: Timestamp,
         mut ask: impl FnMut() -> Result<T, Refused<E>>,
     ) -> Result<T, E> {
         for _ in 0..TRIES {
             match ask() {
-                Ok(granted) => {
-                    // What was granted may be what another request has just revoked.
-                    if !self.state.is_settled() {
-                        self.settle_revoked().await?;
-                    }
-                    return Ok(granted);
-                }
+                Ok(granted) => return Ok(granted),
                 Err(Refused::Because(reason)) => return Err(reason),
                 Err(Refused::Revoked(effects)) => self.settle_state(effects).await?,
                 Err(Refused::Full(scarce)) => self.make_room(now, scarce).await?,
@@ -117,6 +129,8 @@ impl Nfs4Service {
     /// Lets go the client whose lease ran out longest ago, of those that have some of what is scarce; NFS4ERR_DELAY if all of
     /// them have a lease.
     async fn make_room(&self, now: Timestamp, scarce: Scarce) -> Result<(), Status> {
+        // Those that are to go already come first, and as long as one of them cannot no other has to.
+        self.settle_departures().await?;
         let may_go = |client| self.state.holds(client, scarce);
         let of_v4_0 = self.v4_0.clients.longest_expired(now, &may_go);
         let departures = if of_v4_0 > self.sessions.longest_expired(now, &may_go) {
@@ -126,14 +140,21 @@ impl Nfs4Service {
         };
         let departures = departures.ok_or(NFS4ERR_DELAY)?;
         self.settle(departures).await;
-        Ok(())
+        self.settle_departures().await
+    }
+
+    /// Tries the departures again that could not be recorded; NFS4ERR_DELAY if they still cannot.
+    async fn settle_departures(&self) -> Result<(), Status> {
+        self.settle(Departures { clients: self.unsettled.take_gone().into() }).await;
+        if self.unsettled.has_gone() { Err(NFS4ERR_DELAY) } else { Ok(()) }
     }
 
     /// Lets go the clients that were never confirmed, and those whose lease ran out and that hold nothing; ends the grace period
     /// when it is time. To be called now and then: a fraction of the lease is a good interval.
     pub async fn reap(&self) {
         let now = self.clock.now();
-        self.settle(Departures { clients: self.unsettled.take_gone().into() }).await;
+        // What still cannot be recorded is tried again the next time.
+        let _ = self.settle_departures().await;
         let is_holding = |client| self.state.remembers(client);
         self.settle(self.sessions.reap(now, &is_holding)).await;
         self.settle(self.v4_0.clients.reap(now, &is_holding)).await;

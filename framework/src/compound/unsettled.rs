@@ -27,6 +27,10 @@ impl Unsettled {
         std::mem::take(&mut *self.gone.lock())
     }
 
+    pub(super) fn has_gone(&self) -> bool {
+        !self.gone.lock().is_empty()
+    }
+
     /// Revocations that have to be recorded.
     pub(super) fn add_revoked(&self, clients: impl IntoIterator<Item = Arc<Client>>) {
         self.revoked.lock().extend(clients);

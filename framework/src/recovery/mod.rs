@@ -17,6 +17,8 @@
 
 mod grace;
 mod keeper;
+#[cfg(test)]
+mod keeper_tests;
 mod ledger;
 mod record;
 mod store;
