@@ -208,3 +208,29 @@ impl crate::xdr::XdrDecode for Status {
         r.u32().map(Self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    // RFC: 7530 section 13.1, 8881 section 15.1 (15.1.16 for what is gone), 7862 section 11.1, 8276 section 8.3.
+    #[rstest]
+    #[case::everywhere(NFS4ERR_DELAY, [true; 3])]
+    #[case::last_of_v4_0(NFS4ERR_CB_PATH_DOWN, [true; 3])]
+    #[case::first_of_v4_1(NFS4ERR_BADIOMODE, [false, true, true])]
+    #[case::wrong_type(NFS4ERR_WRONG_TYPE, [false, true, true])]
+    #[case::last_of_v4_1(NFS4ERR_DELEG_REVOKED, [false, true, true])]
+    #[case::first_of_v4_2(NFS4ERR_PARTNER_NOTSUPP, [false, false, true])]
+    #[case::xattr2big(NFS4ERR_XATTR2BIG, [false, false, true])]
+    #[case::bad_seqid(NFS4ERR_BAD_SEQID, [true, false, false])]
+    #[case::stale_stateid(NFS4ERR_STALE_STATEID, [true, false, false])]
+    #[case::resource(NFS4ERR_RESOURCE, [true, false, false])]
+    #[case::restorefh(NFS4ERR_RESTOREFH, [true, false, false])]
+    #[case::lease_moved(NFS4ERR_LEASE_MOVED, [true, false, false])]
+    #[case::nxio(NFS4ERR_NXIO, [true, false, true])]
+    fn a_status_is_in(#[case] status: Status, #[case] minors: [bool; 3]) {
+        assert_eq!(Minor::ALL.map(|minor| status.is_in(minor)), minors);
+    }
+}

@@ -306,6 +306,20 @@ async fn owner_that_goes_wakes_who_waits() {
 }
 
 #[test]
+fn owners_of_all_clients_are_bounded() {
+    let limits = V4_0Limits { owners_total: 1, ..V4_0Limits::default() };
+    let world = World { owners: Owners::new(limits), now: at(0), alive: vec![] };
+    let other = StateOwner { clientid: ClientId(2), owner: "o".into() };
+    for client in [CLIENT, other.clientid] {
+        world.owners.add_client(client);
+    }
+    let Some(Admission::New { turn, .. }) = world.admit(OP_OPEN, Of::Open("o"), 1) else { panic!("room") };
+    world.finish(turn, OP_OPEN, NFS4_OK);
+    let refused = futures_now::now(world.owners.begin_open(at(0), &other, 1));
+    assert!(matches!(refused, Admission::Refused { status: NFS4ERR_RESOURCE, .. }));
+}
+
+#[test]
 fn owners_are_bounded() {
     let mut world = World::new();
     for name in ["a", "b", "c", "d"] {
