@@ -172,8 +172,8 @@ fn a_stateid_is_freed_or_locks_again() {
         let any_seqid = Stateid { seqid: 0, ..stateid };
         let other = table.clone();
         let locker = spawn(move || {
-            let locker = Locker::Existing(any_seqid);
-            let locked = other.lock(caller(ALICE), &file(1), &locker, &range(0, 1), LockKind::Write);
+            let by_stateid = Locker::Existing(any_seqid);
+            let locked = other.lock(caller(ALICE), &file(1), &by_stateid, &range(0, 1), LockKind::Write);
             locked.map(|_| ()).map_err(reason)
         });
         let freed = table.free_stateid(caller(ALICE), &any_seqid);
@@ -196,9 +196,9 @@ fn the_last_place_goes_to_one() {
             let table = table.clone();
             spawn(move || {
                 let owner = owner(client, "me");
-                let locker = Locker::New { open: opened, owner: &owner };
+                let by_name = Locker::New { open: opened, owner: &owner };
                 let locked =
-                    table.lock(caller(client), &file(number), &locker, &range(0, 1), LockKind::Write);
+                    table.lock(caller(client), &file(number), &by_name, &range(0, 1), LockKind::Write);
                 locked.map(|_| ()).map_err(reason)
             })
         });
