@@ -88,7 +88,8 @@ impl Client {
     /// Renews the lease (RFC 8881 section 8.3, RFC 7530 section 9.5).
     #[inline]
     pub fn renew(&self, now: Timestamp) {
-        self.renewed_ns.store(now.as_nanos(), Ordering::Relaxed);
+        // The time of a request is that of its beginning: one that takes long must not take back what a later one renewed.
+        self.renewed_ns.fetch_max(now.as_nanos(), Ordering::Relaxed);
     }
 
     /// How long ago the lease was renewed.
@@ -135,5 +136,30 @@ impl Client {
     /// Notes RECLAIM_COMPLETE; false if it came before.
     pub(crate) fn complete_reclaim(&self) -> bool {
         !self.reclaim_complete.swap(true, Ordering::AcqRel)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    // Origin: requests that renew a lease out of their order. RFC: 8881 section 8.3, 7530 section 9.5.
+    #[rstest]
+    #[case::once(&[5], 95)]
+    #[case::again(&[5, 40], 60)]
+    #[case::by_a_request_that_began_before(&[40, 5], 60)]
+    fn a_lease_lasts_from_the_latest_request(#[case] renewed: &[u64], #[case] idle: u64) {
+        let at = |second: u64| Timestamp::default() + Duration::from_secs(second);
+        let name = ClientName {
+            protocol: Protocol::V4_0,
+            owner: OpaqueId::from(&b"client"[..]),
+            verifier: [0; 8],
+            user: UserId { flavor: AuthFlavor::Sys, uid: 0 },
+        };
+        let client = Client::new(ClientId(1), name, Duration::from_secs(90), at(0));
+        renewed.iter().for_each(|second| client.renew(at(*second)));
+        assert_eq!(client.idle(at(100)), Duration::from_secs(idle));
     }
 }
