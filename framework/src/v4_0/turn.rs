@@ -95,13 +95,6 @@ impl OwnerTurn {
         }
         owner.free(&mut sequence);
     }
-
-    /// Ends a request of which nothing was done, and that was not answered by its owner: the same seqid can be used again.
-    pub fn abandon(self, owners: &Owners, now: Timestamp) {
-        let reply =
-            Recorded { opnum: self.opnum, status: NFS4ERR_BAD_SEQID, body: Bytes::new(), current: None };
-        self.finish(owners, now, reply);
-    }
 }
 
 impl Drop for OwnerTurn {
