@@ -17,8 +17,10 @@ impl Nfs4Service {
     /// Drops the state of clients that are gone, each when it is on record that it may not reclaim. Where that fails the state stays,
     /// and the [reaper](Self::reap) tries again.
     pub async fn settle(&self, departures: Departures) {
-        for gone in departures.clients {
-            let departing = self.unsettled.departing(gone);
+        // All of them before the first wait, after which this may be dropped.
+        let departing: Vec<_> =
+            departures.clients.into_iter().map(|gone| self.unsettled.departing(gone)).collect();
+        for departing in departing {
             let Some(client) = departing.client() else { continue };
             match self.recovery.forget(client).await {
                 Ok(()) => departing.recorded().iter().for_each(|gone| self.drop_state(gone)),
@@ -155,6 +157,7 @@ impl Nfs4Service {
         let now = self.clock.now();
         // What still cannot be recorded is tried again the next time.
         let _ = self.settle_departures().await;
+        let _ = self.settle_revoked().await;
         let is_holding = |client| self.state.remembers(client);
         self.settle(self.sessions.reap(now, &is_holding)).await;
         self.settle(self.v4_0.clients.reap(now, &is_holding)).await;

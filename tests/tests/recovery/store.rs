@@ -1,16 +1,24 @@
 //! Origin: a state store that fails for a while, as on a full disk: what cannot be recorded does not happen.
 //! RFC: 8881 section 8.4.3 (strategy 2).
 
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use dittofs_backends::state_store::MemoryStateStore;
+use dittofs_framework::client::Departures;
+use dittofs_framework::clock::Clock;
 use dittofs_framework::compound::Nfs4Service;
 use dittofs_framework::export::Namespace;
 use dittofs_framework::proto::*;
-use dittofs_framework::recovery::ReclaimRecord;
+use dittofs_framework::recovery::{ReclaimRecord, Recovered, StateEvent, StateStore, StoreError};
+use dittofs_framework::rpc::BoxFuture;
 use dittofs_ops::lock::{Lock, NfsLockType4::*};
 use dittofs_ops::open::OpenFlag4;
 use dittofs_tests::*;
 use rstest::rstest;
-use std::sync::Arc;
+use tokio::time::timeout;
 
 use crate::world::*;
 
@@ -43,9 +51,19 @@ async fn no_open_without_a_record(#[values(Minor::V1, Minor::V2)] minor: Minor) 
     server.stop().await;
 }
 
+/// What tries again when the store works again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    AnotherRequest,
+    Reaper,
+}
+
 #[rstest]
 #[tokio::test]
-async fn nothing_is_taken_without_a_record(#[values(Minor::V1, Minor::V2)] minor: Minor) {
+async fn nothing_is_taken_without_a_record(
+    #[values(Minor::V1, Minor::V2)] minor: Minor,
+    #[values(Next::AnotherRequest, Next::Reaper)] next: Next,
+) {
     let world = World::new();
     let server = world.boot().await;
     let mut client = session(&server, "client", minor).await;
@@ -66,10 +84,58 @@ async fn nothing_is_taken_without_a_record(#[values(Minor::V1, Minor::V2)] minor
     }
     assert_eq!(recorded(&world), [&b"client"[..], b"first", b"second"]);
     world.store.mend();
+    match next {
+        Next::AnotherRequest => {}
+        Next::Reaper => server.service.reap().await,
+    }
+    assert_eq!(recorded(&world).len(), if next == Next::Reaper { 2 } else { 3 });
     for (other, file) in &mut others {
         other.lock(file, "locker", ReadLt, (0, 10)).await;
     }
     assert_eq!(recorded(&world), [&b"first"[..], b"second"]);
+    server.stop().await;
+}
+
+/// A store that never answers as long as it is stuck.
+struct StuckStore {
+    store: Arc<MemoryStateStore>,
+    is_stuck: AtomicBool,
+}
+
+impl StateStore for StuckStore {
+    fn begin(&self) -> BoxFuture<'_, Result<Recovered, StoreError>> {
+        self.store.begin()
+    }
+
+    fn append(&self, event: StateEvent) -> BoxFuture<'static, Result<(), StoreError>> {
+        if self.is_stuck.load(Ordering::SeqCst) { Box::pin(pending()) } else { self.store.append(event) }
+    }
+}
+
+/// Two clients are let go by a request that is dropped before it is on record.
+#[tokio::test]
+async fn who_is_gone_is_gone_whoever_waits_for_it() {
+    let world = World::new();
+    let store = Arc::new(StuckStore { store: world.store.clone(), is_stuck: AtomicBool::new(false) });
+    let server = world.boot_on(Some(store.clone())).await;
+    let mut clients = Vec::new();
+    for owner in ["first", "second"] {
+        let mut client = session(&server, owner, Minor::V1).await;
+        client.open("file").await;
+        clients.push(client.clientid);
+    }
+    server.clock.advance(LEASE + SECOND);
+    let mut departures = Departures::default();
+    for _ in &clients {
+        let evicted = server.service.sessions().evict(server.clock.now(), &|_| true).unwrap();
+        departures.clients.extend(evicted.clients);
+    }
+    store.is_stuck.store(true, Ordering::SeqCst);
+    assert_eq!(timeout(Duration::ZERO, server.service.settle(departures)).await.ok(), None);
+    store.is_stuck.store(false, Ordering::SeqCst);
+    server.service.reap().await;
+    assert!(clients.iter().all(|client| !server.service.state().has_state(*client)));
+    assert!(recorded(&world).is_empty());
     server.stop().await;
 }
 
