@@ -8,6 +8,8 @@ mod program;
 mod recovery;
 mod service;
 mod settle;
+#[cfg(test)]
+mod settle_tests;
 mod turns;
 mod unsettled;
 

@@ -6,50 +6,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use tokio::sync::oneshot;
-
-use super::{ClientKey, Grace, ReclaimRecord, Recovered, Recovery, StateEvent, StateStore, StoreError};
+use super::scripted::{Answer, ScriptedStore};
+use super::{ClientKey, Grace, ReclaimRecord, Recovery, StateEvent, StoreError};
 use crate::client::{Client, ClientName, Protocol, UserId};
 use crate::clock::Timestamp;
 use crate::proto::{ClientId, OpaqueId, SequenceStatus};
-use crate::rpc::{AuthFlavor, BoxFuture};
+use crate::rpc::AuthFlavor;
 
 const NOW: Timestamp = Timestamp::from_nanos(0);
 const PERIOD: Duration = Duration::from_secs(90);
-
-type Answer = Result<(), StoreError>;
-
-/// Notes what it is asked, and answers when the test says so.
-#[derive(Default)]
-struct ScriptedStore {
-    events: Mutex<Vec<StateEvent>>,
-    waiting: Mutex<Vec<Option<oneshot::Sender<Answer>>>>,
-}
-
-impl ScriptedStore {
-    fn answer(&self, event: usize, answer: Answer) {
-        let waiting = self.waiting.lock()[event].take().expect("an event that waits");
-        drop(waiting.send(answer));
-    }
-
-    fn events(&self) -> Vec<StateEvent> {
-        self.events.lock().clone()
-    }
-}
-
-impl StateStore for ScriptedStore {
-    fn begin(&self) -> BoxFuture<'_, Result<Recovered, StoreError>> {
-        Box::pin(std::future::ready(Err(StoreError::Closed)))
-    }
-
-    fn append(&self, event: StateEvent) -> BoxFuture<'static, Answer> {
-        let (answer, answered) = oneshot::channel();
-        self.events.lock().push(event);
-        self.waiting.lock().push(Some(answer));
-        Box::pin(async { answered.await.unwrap_or(Err(StoreError::Closed)) })
-    }
-}
 
 struct World {
     store: Arc<ScriptedStore>,

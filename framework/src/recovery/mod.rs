@@ -21,6 +21,8 @@ mod keeper;
 mod keeper_tests;
 mod ledger;
 mod record;
+#[cfg(test)]
+pub(crate) mod scripted;
 mod store;
 
 pub use grace::{Grace, GraceCounts, Reclaiming, Standing};

@@ -2,12 +2,15 @@
 //! RFC: 7530 sections 9.1.11, 9.6.2, 9.6.3.4 and 16.16.
 
 use dittofs_framework::proto::*;
+use dittofs_ops::link::{Link, Link4Args};
 use dittofs_ops::lock::{Lock, Lock4Args, NfsLockType4::*};
 use dittofs_ops::lockt::{Lockt, Lockt4Args};
 use dittofs_ops::open::{OPEN4_RESULT_CONFIRM, Open, Open4Args, OpenClaim4, OpenDelegationType4, OpenFlag4};
+use dittofs_ops::putfh::PutFh;
 use dittofs_ops::read::{Read, Read4Args};
 use dittofs_ops::remove::{Remove, Remove4Args};
 use dittofs_ops::renew::{Renew, Renew4Args};
+use dittofs_ops::savefh::SaveFh;
 use dittofs_tests::*;
 use rstest::rstest;
 
@@ -171,6 +174,17 @@ async fn who_restarted_is_not_waited_for() {
     another_incarnation(&server).await;
     server.service.reap().await;
     assert!(!server.service.grace().is_in_force());
+    server.stop().await;
+}
+
+/// RFC 7530 section 13.2 has no NFS4ERR_GRACE for it.
+#[tokio::test]
+async fn a_name_more_is_no_matter() {
+    let (_world, server, file) = after_open().await;
+    let mut other = ClientV4_0::connect(&server, "other").await;
+    let link = Link4Args { newname: component("name") };
+    let compound = other.compound().op::<PutFh>(&put(&file.fh)).op::<SaveFh>(&());
+    other.run(walk(compound, &["export"]).op::<Link>(&link)).await.ok();
     server.stop().await;
 }
 
