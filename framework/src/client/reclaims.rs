@@ -20,6 +20,8 @@ pub(crate) struct Reclaims {
     is_recorded: AtomicBool,
     /// How often a record was taken back. Changes under the lock of [`Recovery`](crate::recovery::Recovery).
     forgotten: AtomicU64,
+    /// The client is gone. Changes under the same lock.
+    has_departed: AtomicBool,
 }
 
 impl Reclaims {
@@ -73,6 +75,14 @@ impl Reclaims {
 
     pub(crate) fn times_forgotten(&self) -> u64 {
         self.forgotten.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn has_departed(&self) -> bool {
+        self.has_departed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn depart(&self) {
+        self.has_departed.store(true, Ordering::Release);
     }
 
     /// The client may reclaim nothing, now or later, until it is recorded again.

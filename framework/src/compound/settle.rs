@@ -22,7 +22,7 @@ impl Nfs4Service {
             departures.clients.into_iter().map(|gone| self.unsettled.departing(gone)).collect();
         for departing in departing {
             let Some(client) = departing.client() else { continue };
-            match self.recovery.forget(client).await {
+            match self.recovery.depart(client).await {
                 Ok(()) => departing.recorded().iter().for_each(|gone| self.drop_state(gone)),
                 Err(error) => {
                     let clientid = client.id().0;

@@ -44,6 +44,15 @@ impl Book {
         self.entries.insert(key, Entry { holder, change: self.changes });
         self.changes
     }
+
+    /// Takes back a change that did not come to be, unless there was another one since.
+    fn restore(&mut self, key: ClientKey, change: u64, before: Option<Entry>) {
+        if let (Some(before), Some(entry)) = (before, self.entries.get_mut(&key))
+            && entry.change == change
+        {
+            *entry = before;
+        }
+    }
 }
 
 impl Recovery {
@@ -105,22 +114,37 @@ impl Recovery {
         if has_revoked() {
             return Ok(());
         }
-        let durable = {
+        let record = ReclaimRecord::from(client.name());
+        let key = record.key.clone();
+        let (before, change, durable) = {
             let mut book = self.book.lock();
-            if reclaims.times_forgotten() != times_forgotten {
-                // Something was revoked meanwhile.
+            if reclaims.times_forgotten() != times_forgotten || reclaims.has_departed() {
+                // Something was revoked meanwhile, or nothing will be granted.
                 return Ok(());
             }
-            let record = ReclaimRecord::from(client.name());
-            book.put(record.key.clone(), Holder::Client(client.id()));
-            store.append(StateEvent::Holds(record))
+            let before = book.entries.get(&key).copied();
+            let change = book.put(key.clone(), Holder::Client(client.id()));
+            (before, change, store.append(StateEvent::Holds(record)))
         };
-        durable.await?;
-        let _in_order = self.book.lock();
+        let result = durable.await;
+        let mut book = self.book.lock();
+        if let Err(error) = result {
+            book.restore(key, change, before);
+            return Err(error);
+        }
         if reclaims.times_forgotten() == times_forgotten {
             reclaims.recorded();
         }
         Ok(())
+    }
+
+    /// As [`forget`](Self::forget), for a client that is gone: a request of it that is still under way does not record it again.
+    pub(crate) async fn depart(&self, client: &Client) -> Result<(), StoreError> {
+        {
+            let _in_order = self.book.lock();
+            client.reclaims().depart();
+        }
+        self.forget(client).await
     }
 
     /// Makes sure that a client may not reclaim after a restart: to be waited for before anybody is given what it held. After

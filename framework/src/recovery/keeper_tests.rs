@@ -149,6 +149,35 @@ fn the_late_end_of_an_incarnation_leaves_the_record_of_the_next() {
     assert_eq!(world.store.events(), [holds(&old), forgotten(&old), holds(&new)]);
 }
 
+/// A record that could not be made does not hide the one that is there.
+#[test]
+fn what_failed_leaves_the_record_of_another_incarnation() {
+    let world = World::new(&[]);
+    let (old, new) = (client(1, 1), client(2, 2));
+    world.record(&old);
+    let mut recording = pin!(world.recovery.record(&new, || false));
+    assert_eq!(poll(&mut recording), Poll::Pending);
+    world.store.answer(1, Err(StoreError::Closed));
+    assert_eq!(poll(&mut recording), Poll::Ready(false));
+    assert_eq!(poll(&mut pin!(world.recovery.depart(&old))), Poll::Pending);
+    assert_eq!(world.store.events(), [holds(&old), holds(&new), forgotten(&old)]);
+}
+
+/// In minor version 0 a client may go while a request of it is under way.
+#[test]
+fn who_is_gone_takes_no_record_away() {
+    let world = World::new(&[]);
+    let (old, new) = (client(1, 1), client(2, 2));
+    world.record(&old);
+    let mut departing = pin!(world.recovery.depart(&old));
+    assert_eq!(poll(&mut departing), Poll::Pending);
+    world.store.answer(1, Ok(()));
+    assert_eq!(poll(&mut departing), Poll::Ready(true));
+    world.record(&new);
+    world.record(&old);
+    assert_eq!(world.store.events(), [holds(&old), forgotten(&old), holds(&new)]);
+}
+
 #[test]
 fn who_reclaims_has_its_record_from_before() {
     let old = client(1, 1);
