@@ -42,7 +42,7 @@ pub struct CompoundContext<'a> {
     pub(super) reply_used: usize,
     pub(super) slot: Option<SlotGuard>,
     /// Minor version 0: what remembers the compound, once it changes something.
-    pub(super) running: Option<Running<'a>>,
+    pub(super) running: Option<Box<Running<'a>>>,
     pub(super) handles: Handles,
     /// The running operation.
     pub(super) opnum: OpNum,

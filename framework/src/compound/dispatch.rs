@@ -12,7 +12,7 @@ use crate::proto::{
     OP_ILLEGAL, OpNum, Status,
 };
 use crate::registry::Slot;
-use crate::rpc::{RpcCall, RpcReply};
+use crate::rpc::{BoxFuture, RpcCall, RpcReply};
 use crate::xdr::{Mark, Rope, XdrError, XdrReader, XdrWriter};
 
 /// COMPOUND4args up to the first operation.
@@ -102,7 +102,11 @@ pub(super) async fn run_compound(
         opnum: OP_ILLEGAL,
         turns: Turns::default(),
     };
-    let outcome = match duplicate_of(&cx).await {
+    let repeated = match duplicate_of(&cx) {
+        Some(answer) => answer.await,
+        None => None,
+    };
+    let outcome = match repeated {
         Some(reply) => Err(Replayed(reply)),
         None => run_operations(&mut cx, &mut r, &mut w).await,
     };
@@ -137,17 +141,22 @@ fn check_size(header: &Header<'_>, minor: Minor, limits: &Limits) -> Result<(), 
 /// The compound is a retry, and this is what was answered the first time.
 struct Replayed(Rope);
 
-/// What was answered to a compound of minor version 0 that was sent before. Of one that still runs, the reply is waited for.
-async fn duplicate_of(cx: &CompoundContext<'_>) -> Option<Rope> {
+/// What was answered to a compound of minor version 0 that was sent before, if it was. Of one that still runs, the reply is waited
+/// for. On the heap, so that compounds that were not sent before have no room for it.
+fn duplicate_of<'a>(cx: &'a CompoundContext<'_>) -> Option<BoxFuture<'a, Option<Rope>>> {
     if cx.request.minor.has_sessions() {
         return None;
     }
-    loop {
-        let known = cx.service.duplicates.find(cx.call(), cx.service.clock.now())?;
-        if let Some(reply) = reply_of(known).await {
-            return Some(reply);
+    let find = || cx.service.duplicates.find(cx.call(), cx.service.clock.now());
+    let mut known = find()?;
+    Some(Box::pin(async move {
+        loop {
+            if let Some(reply) = reply_of(known).await {
+                return Some(reply);
+            }
+            known = find()?;
         }
-    }
+    }))
 }
 
 /// `None` if what was known was lost meanwhile.
@@ -162,7 +171,7 @@ async fn reply_of(known: Known) -> Option<Rope> {
 async fn remember(cx: &mut CompoundContext<'_>) -> Result<Result<(), Status>, Replayed> {
     loop {
         match cx.service.duplicates.enter(cx.call(), cx.service.clock.now()) {
-            Entered::New(running) => cx.running = Some(running),
+            Entered::New(running) => cx.running = Some(Box::new(running)),
             Entered::Full => return Ok(Err(NFS4ERR_DELAY)),
             Entered::Known(known) => match reply_of(known).await {
                 Some(reply) => return Err(Replayed(reply)),
@@ -215,7 +224,7 @@ async fn run_one(
     let is_to_remember = row.flags.contains(OpFlags::NON_IDEMPOTENT) && !cx.request.minor.has_sessions();
     if is_to_remember
         && cx.running.is_none()
-        && let Err(status) = remember(cx).await?
+        && let Err(status) = Box::pin(remember(cx)).await?
     {
         return Ok(fail(w, opnum, status, row.error_tail));
     }
