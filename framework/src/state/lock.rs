@@ -132,7 +132,7 @@ impl StateTable {
                 }
                 Err(refused) => return Err(refused.map(LockError::Denied)),
             }
-            let granted = self.grant(file, inner, holder, locker, wanted);
+            let granted = self.grant(caller.now, file, inner, holder, locker, wanted);
             if granted.is_ok()
                 && let Some(owner) = waiting_name(inner, &holder, locker)
             {
@@ -170,6 +170,7 @@ impl StateTable {
 
     fn grant(
         &self,
+        now: Timestamp,
         file: &Arc<FileState>,
         inner: &mut FileInner,
         holder: Holder,
@@ -180,6 +181,11 @@ impl StateTable {
         let lock = HeldLock { range: wanted.range, kind: wanted.kind, state };
         let change = inner.locks.plan_lock(holder.owner, lock);
         let client = inner.opens.get(&holder.open).ok_or(NFS4ERR_SERVERFAULT)?.client.clone();
+        if self.is_file_full(inner, &change)
+            && let Some(effects) = self.revoke_for_room(inner, now)
+        {
+            return Err(Refused::Revoked(effects));
+        }
         self.admit_change(inner, &client, &change)?;
         if holder.state.is_none()
             && let Err(refused) = self.add_lock_state(file, inner, &client, holder, state, locker)
@@ -225,13 +231,19 @@ impl StateTable {
         })
     }
 
+    /// Whether a change leaves more locks on a file than there may be.
+    fn is_file_full(&self, inner: &FileInner, change: &Change) -> bool {
+        let growth = change.growth();
+        growth > 0 && inner.locks.count().saturating_add(growth) > self.limits.locks_per_file
+    }
+
     /// Counts in the locks that a change adds, if no limit is in the way.
     fn admit_change(&self, inner: &FileInner, client: &ClientRecord, change: &Change) -> Result<(), Refused> {
         let growth = change.growth();
         if growth == 0 {
             return Ok(());
         }
-        if inner.locks.count().saturating_add(growth) > self.limits.locks_per_file {
+        if self.is_file_full(inner, change) {
             return Err(NFS4ERR_DELAY.into());
         }
         client.locks.take(growth, self.limits.locks_per_client).map_err(|Full| NFS4ERR_DELAY)?;

@@ -73,19 +73,29 @@ impl RangeLocks {
         owner: Option<OwnerKey>,
         range: &ByteRange,
         kind: LockKind,
-    ) -> Option<(OwnerKey, ByteRange, LockKind)> {
-        let among = |tree: &IntervalTree, held: LockKind| {
-            tree.first_overlap(range, owner).map(|(range, owner)| (owner, range, held))
+    ) -> Option<(OwnerKey, HeldLock)> {
+        let among = |tree: &IntervalTree| {
+            let (range, owner) = tree.first_overlap(range, owner)?;
+            self.held.get(&(owner, range.offset())).map(|lock| (owner, *lock))
         };
-        among(&self.writes, LockKind::Write).or_else(|| match kind {
+        among(&self.writes).or_else(|| match kind {
             LockKind::Read => None,
-            LockKind::Write => among(&self.reads, LockKind::Read),
+            LockKind::Write => among(&self.reads),
         })
     }
 
-    /// The lock stateid through which an owner holds this lock.
-    pub(super) fn state_of(&self, owner: OwnerKey, lock: &ByteRange) -> Option<StateKey> {
-        self.held.get(&(owner, lock.offset())).map(|lock| lock.state)
+    /// All of them. Visits every lock of the file.
+    pub(super) fn conflicts(
+        &self,
+        owner: Option<OwnerKey>,
+        range: &ByteRange,
+        kind: LockKind,
+    ) -> impl Iterator<Item = (OwnerKey, &HeldLock)> {
+        let is_exclusive = move |lock: &HeldLock| kind == LockKind::Write || lock.kind == LockKind::Write;
+        let locks = self.held.iter().map(|((holder, _), lock)| (*holder, lock));
+        locks.filter(move |(holder, lock)| {
+            Some(*holder) != owner && is_exclusive(lock) && lock.range.overlaps(range)
+        })
     }
 
     /// What locking a range comes to: locks that the owner has there already are cut or swallowed, and what adjoins

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use super::client::ClientRecord;
 use super::effects::{Effects, Refused};
-use super::file::{FileInner, Open};
+use super::file::{FileInner, LockState, Open};
 use super::ids::StateKey;
 use super::lock::LockConflict;
 use super::range::{ByteRange, LockKind};
-use super::range_locks::OwnerKey;
+use super::range_locks::{HeldLock, OwnerKey};
 use super::table::{Place, StateRef, StateTable};
 use crate::clock::Timestamp;
 use crate::proto::{ClientId, StateOwner, Status};
@@ -43,7 +43,8 @@ impl StateTable {
         Refused::Revoked(effects)
     }
 
-    /// Whether a byte-range lock can be had: no other owner's is in the way. Those of clients whose lease ran out are revoked.
+    /// Whether a byte-range lock can be had: no other owner's is in the way. If all that are in the way are of clients whose
+    /// lease ran out, they are revoked.
     pub(super) fn check_conflict(
         &self,
         inner: &mut FileInner,
@@ -52,40 +53,47 @@ impl StateTable {
         kind: LockKind,
         now: Timestamp,
     ) -> Result<(), Refused<LockConflict>> {
-        let mut revoked = None;
-        while let Some((holder, range, kind)) = inner.locks.conflict(owner, range, kind) {
-            match self.revoke_expired_lock(inner, holder, &range, now) {
-                Some(effects) => revoked.get_or_insert_with(Effects::default).add(effects),
-                // What was revoked is to be settled first; the request finds this conflict again.
-                None if revoked.is_some() => break,
-                None => {
-                    let owner = inner.lock_owners.owner(holder).map(|owner| StateOwner::clone(owner));
-                    let owner =
-                        owner.unwrap_or(StateOwner { clientid: ClientId(0), owner: (&b""[..]).into() });
-                    return Err(Refused::Because(LockConflict { range, kind, owner }));
-                }
-            }
+        let Some((holder, first)) = inner.locks.conflict(owner, range, kind) else { return Ok(()) };
+        if !inner.is_of_expired(&first, now) {
+            return Err(Refused::Because(inner.conflict_with(holder, &first)));
         }
-        revoked.map_or(Ok(()), |effects| Err(Refused::Revoked(effects)))
+        // Only now all are looked at, which takes time for each lock of the file.
+        let mut expired = Vec::new();
+        for (holder, lock) in inner.locks.conflicts(owner, range, kind) {
+            if !inner.is_of_expired(lock, now) {
+                return Err(Refused::Because(inner.conflict_with(holder, lock)));
+            }
+            expired.push(lock.state);
+        }
+        Err(Refused::Revoked(self.revoke_lock_states(inner, expired)))
     }
 
-    /// Revokes the stateid that holds a lock, if the lease of its client ran out.
-    fn revoke_expired_lock(
-        &self,
-        inner: &mut FileInner,
-        holder: OwnerKey,
-        range: &ByteRange,
-        now: Timestamp,
-    ) -> Option<Effects> {
-        let state = inner.locks.state_of(holder, range)?;
-        let open = inner.lock_states.get(&state)?.open;
-        let client = inner.opens.get(&open)?.client.clone();
-        if !client.client.is_expired(now) {
-            return None;
+    /// Makes room for locks on a file: revokes those of the client that has been silent for longest. `None` if all clients have
+    /// a lease.
+    pub(super) fn revoke_for_room(&self, inner: &mut FileInner, now: Timestamp) -> Option<Effects> {
+        let holding = inner.lock_states.values().filter(|state| state.held > 0);
+        let clients = holding.filter_map(|state| inner.opens.get(&state.open)).map(|open| &open.client);
+        let expired = clients.filter(|client| client.client.is_expired(now));
+        let silent = expired.max_by_key(|client| client.client.idle(now))?.id();
+        let is_silent = |open: &Open| open.client.id() == silent;
+        let of_silent = |state: &LockState| inner.opens.get(&state.open).is_some_and(is_silent);
+        let states = inner.lock_states.iter().filter(|(_, state)| state.held > 0 && of_silent(state));
+        let states = states.map(|(key, _)| *key).collect();
+        Some(self.revoke_lock_states(inner, states))
+    }
+
+    /// Revokes lock stateids with the locks that are held through them.
+    fn revoke_lock_states(&self, inner: &mut FileInner, states: Vec<StateKey>) -> Effects {
+        let mut effects = Effects::default();
+        for state in states {
+            // One that is named twice is gone the second time.
+            let Some(open) = inner.lock_states.get(&state).map(|lock| lock.open) else { continue };
+            let Some(client) = inner.opens.get(&open).map(|open| open.client.clone()) else { continue };
+            self.take_lock_state(inner, &client, state);
+            self.remember_revoked(&client, state);
+            effects.add(self.revoked_from(&client));
         }
-        self.take_lock_state(inner, &client, state);
-        self.remember_revoked(&client, state);
-        Some(self.revoked_from(&client))
+        effects
     }
 
     /// Revokes an open and the locks under it.
@@ -132,5 +140,19 @@ impl StateTable {
     /// Whether something of a client was revoked that it has not freed.
     pub fn has_revoked(&self, client: ClientId) -> bool {
         self.client(client).is_ok_and(|record| record.has_revoked())
+    }
+}
+
+impl FileInner {
+    /// Whether a lock is held by a client whose lease ran out.
+    fn is_of_expired(&self, lock: &HeldLock, now: Timestamp) -> bool {
+        let open = self.lock_states.get(&lock.state).and_then(|state| self.opens.get(&state.open));
+        open.is_some_and(|open| open.client.client.is_expired(now))
+    }
+
+    fn conflict_with(&self, holder: OwnerKey, lock: &HeldLock) -> LockConflict {
+        let owner = self.lock_owners.owner(holder).map(|owner| StateOwner::clone(owner));
+        let owner = owner.unwrap_or(StateOwner { clientid: ClientId(0), owner: (&b""[..]).into() });
+        LockConflict { range: lock.range, kind: lock.kind, owner }
     }
 }

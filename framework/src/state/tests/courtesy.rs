@@ -30,7 +30,11 @@ struct Outcome<T, E> {
 
 impl Late {
     fn new(protocol: Protocol) -> Self {
-        let world = World::new();
+        Self::with_limits(protocol, StateLimits::default())
+    }
+
+    fn with_limits(protocol: Protocol, limits: StateLimits) -> Self {
+        let world = World::with_limits(limits);
         world.table.drop_client(ALICE).1.run();
         let alice = client_of(protocol, ALICE);
         world.table.add_client(&alice);
@@ -136,6 +140,60 @@ fn of_locks_only_the_stateid_in_the_way_goes() {
     assert_eq!(late.alice.status(), SequenceStatus::empty());
     assert_eq!(late.tested(&near), NFS4ERR_BAD_STATEID);
     late.world.check();
+}
+
+/// Not even those locks that are in the way besides the one that stays.
+#[test]
+fn no_lock_gives_way_to_a_request_that_is_denied_anyway() {
+    let late = Late::new(Protocol::Sessions);
+    let open = late.world.open_both(ALICE, "a");
+    let alices = owner(ALICE, "l");
+    let lock = late.world.lock_new(open, &alices, range(0, 10), LockKind::Write).expect("a lock");
+    let carol = session_client(ClientId(3));
+    carol.renew(late.now);
+    late.world.table.add_client(&carol);
+    let carols = owner(ClientId(3), "l");
+    let open = late.world.open_both(ClientId(3), "c");
+    late.world.lock_new(open, &carols, range(20, 10), LockKind::Read).expect("a lock");
+    let bobs = late.world.open_both(BOB, "b");
+    let bob = owner(BOB, "l");
+    let locker = Locker::New { open: bobs, owner: &bob };
+    let ask = || late.world.table.lock(late.late(BOB), &file(1), &locker, &range(0, 30), LockKind::Write);
+    let denied = late.settle(ask);
+    let conflict = LockConflict { range: range(20, 10), kind: LockKind::Read, owner: carols };
+    assert_eq!(denied, Outcome { result: Err(LockError::Denied(conflict)), revoked_from: vec![] });
+    assert_eq!(late.tested(&lock), NFS4_OK);
+}
+
+/// A file has only so many locks: who is silent does not keep all of them for ever.
+#[rstest]
+#[case::expired(true, Ok(()), &[ALICE, ALICE])]
+#[case::alive(false, Err(LockError::Status(NFS4ERR_DELAY)), &[])]
+fn locks_give_way_when_the_file_is_full_of_them(
+    #[case] is_expired: bool,
+    #[case] want: Result<(), LockError>,
+    #[case] revoked_from: &[ClientId],
+) {
+    let limits = StateLimits { locks_per_file: 2, ..StateLimits::default() };
+    let late = Late::with_limits(Protocol::Sessions, limits);
+    let open = late.world.open_both(ALICE, "a");
+    let lock = |name, at| {
+        late.world.lock_new(open, &owner(ALICE, name), range(at, 10), LockKind::Write).expect("a lock")
+    };
+    let locks = [lock("one", 0), lock("two", 100)];
+    if !is_expired {
+        late.alice.renew(late.now);
+    }
+    let bobs = late.world.open_both(BOB, "b");
+    let bob = owner(BOB, "l");
+    let locker = Locker::New { open: bobs, owner: &bob };
+    let ask = || late.world.table.lock(late.late(BOB), &file(1), &locker, &range(50, 10), LockKind::Write);
+    let outcome = late.settle(ask);
+    assert_eq!(outcome.result.map(drop), want);
+    assert_eq!(outcome.revoked_from, revoked_from);
+    let left = if is_expired { NFS4ERR_EXPIRED } else { NFS4_OK };
+    assert_eq!(locks.map(|lock| late.tested(&lock)), [left; 2]);
+    assert_eq!(late.tested(&open), NFS4_OK);
 }
 
 /// LOCKT: a lock of an expired client does not stand in anybody's way, so it is not told either.
