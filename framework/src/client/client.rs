@@ -159,7 +159,9 @@ mod tests {
             user: UserId { flavor: AuthFlavor::Sys, uid: 0 },
         };
         let client = Client::new(ClientId(1), name, Duration::from_secs(90), at(0));
-        renewed.iter().for_each(|second| client.renew(at(*second)));
+        for second in renewed {
+            client.renew(at(*second));
+        }
         assert_eq!(client.idle(at(100)), Duration::from_secs(idle));
     }
 }

@@ -46,8 +46,8 @@ impl Book {
     }
 
     /// Takes back a change that did not come to be, unless there was another one since.
-    fn restore(&mut self, key: ClientKey, change: u64, before: Option<Entry>) {
-        if let (Some(before), Some(entry)) = (before, self.entries.get_mut(&key))
+    fn restore(&mut self, key: &ClientKey, change: u64, before: Option<Entry>) {
+        if let (Some(before), Some(entry)) = (before, self.entries.get_mut(key))
             && entry.change == change
         {
             *entry = before;
@@ -129,7 +129,7 @@ impl Recovery {
         let result = durable.await;
         let mut book = self.book.lock();
         if let Err(error) = result {
-            book.restore(key, change, before);
+            book.restore(&key, change, before);
             return Err(error);
         }
         if reclaims.times_forgotten() == times_forgotten {
