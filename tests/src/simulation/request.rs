@@ -14,23 +14,28 @@ use dittofs_ops::exchange_id::ExchangeId;
 use dittofs_ops::free_stateid::{FreeStateid, FreeStateid4Args};
 use dittofs_ops::getfh::GetFh;
 use dittofs_ops::io::StableHow4;
-use dittofs_ops::lock::{Lock, Lock4Args, NfsLockType4};
+use dittofs_ops::lock::{Lock, Lock4Args, Locker4, NfsLockType4};
 use dittofs_ops::lockt::Lockt;
-use dittofs_ops::locku::Locku;
+use dittofs_ops::locku::{Locku, Locku4Args};
 use dittofs_ops::open::{CreateHow4, Open, Open4Args, OpenClaim4, OpenDelegationType4, OpenFlag4};
+use dittofs_ops::open_confirm::{OpenConfirm, OpenConfirm4Args};
 use dittofs_ops::open_downgrade::{OpenDowngrade, OpenDowngrade4Args};
 use dittofs_ops::putfh::PutFh;
 use dittofs_ops::read::{Read, Read4Args};
 use dittofs_ops::reclaim_complete::{ReclaimComplete, ReclaimComplete4Args};
+use dittofs_ops::release_lockowner::{ReleaseLockowner, ReleaseLockowner4Args};
 use dittofs_ops::remove::{Remove, Remove4Args};
+use dittofs_ops::renew::{Renew, Renew4Args};
 use dittofs_ops::sequence::Sequence;
+use dittofs_ops::setclientid::SetClientid;
+use dittofs_ops::setclientid_confirm::{SetClientidConfirm, SetClientidConfirm4Args};
 use dittofs_ops::test_stateid::{TestStateid, TestStateid4Args};
 use dittofs_ops::write::{Write, Write4Args};
 
 use super::range::CellRange;
 use crate::{
     SessionOptions, create_session_args, exchange_id_args, lock_more, lock_test, lock_under, mode_attr, put,
-    unlock,
+    setclientid_args, unlock,
 };
 
 /// A file, by the order in which they came into being.
@@ -128,6 +133,20 @@ pub(crate) enum Op {
     Read { stateid: Stateid },
     Write { stateid: Stateid, at: u64, value: u8 },
     Remove(NameNo),
+    SetClientid { owner: ClientNo, verifier: u64 },
+    SetClientidConfirm { clientid: ClientId, confirm: [u8; 8] },
+    Renew(ClientId),
+    OpenConfirm(Stateid),
+    ReleaseLockowner(OwnerNo),
+}
+
+/// What a request of minor version 0 says in place of a SEQUENCE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct V40 {
+    pub(crate) clientid: ClientId,
+    /// Of the open-owner.
+    pub(crate) seqid: u32,
+    pub(crate) lock_seqid: u32,
 }
 
 /// One COMPOUND.
@@ -136,6 +155,7 @@ pub(crate) struct Request {
     pub(crate) minor: Minor,
     pub(crate) uid: u32,
     pub(crate) sequence: Option<Sequence4Args>,
+    pub(crate) v4_0: Option<V40>,
     pub(crate) ops: Vec<Op>,
 }
 
@@ -174,11 +194,12 @@ impl Request {
             Some(sequence) => start.op::<Sequence>(sequence),
             None => start,
         };
-        self.ops.iter().fold(start, |compound, op| append(compound, op, handles))
+        let v40 = self.v4_0.unwrap_or(V40 { clientid: ClientId(0), seqid: 0, lock_seqid: 0 });
+        self.ops.iter().fold(start, |compound, op| append(compound, op, handles, v40))
     }
 }
 
-fn append(compound: Compound, op: &Op, handles: &Handles) -> Compound {
+fn append(compound: Compound, op: &Op, handles: &Handles, v40: V40) -> Compound {
     match op {
         Op::ExchangeId { .. } | Op::CreateSession { .. } | Op::DestroySession(_) | Op::DestroyClientid(_) => {
             append_of_client(compound, op)
@@ -192,7 +213,12 @@ fn append(compound: Compound, op: &Op, handles: &Handles) -> Compound {
             compound.op::<TestStateid>(&TestStateid4Args { ts_stateids: stateids.clone() })
         }
         Op::Remove(name) => compound.op::<Remove>(&Remove4Args { target: component(&name_of(*name)) }),
-        _ => append_on_file(compound, op),
+        Op::SetClientid { .. }
+        | Op::SetClientidConfirm { .. }
+        | Op::Renew(_)
+        | Op::OpenConfirm(_)
+        | Op::ReleaseLockowner(_) => append_of_v4_0(compound, op, v40),
+        _ => append_on_file(compound, op, v40),
     }
 }
 
@@ -225,29 +251,66 @@ fn append_of_client(compound: Compound, op: &Op) -> Compound {
 /// Slots that a client asks for.
 pub(crate) const SLOTS: u32 = 4;
 
-fn append_on_file(compound: Compound, op: &Op) -> Compound {
+fn append_of_v4_0(compound: Compound, op: &Op, v40: V40) -> Compound {
+    match op {
+        Op::SetClientid { owner, verifier } => {
+            compound.op::<SetClientid>(&setclientid_args(&owner_of(*owner), verifier.to_be_bytes()))
+        }
+        Op::SetClientidConfirm { clientid, confirm } => {
+            compound.op::<SetClientidConfirm>(&SetClientidConfirm4Args {
+                clientid: *clientid,
+                setclientid_confirm: *confirm,
+            })
+        }
+        Op::Renew(clientid) => compound.op::<Renew>(&Renew4Args { clientid: *clientid }),
+        Op::OpenConfirm(stateid) => {
+            compound.op::<OpenConfirm>(&OpenConfirm4Args { open_stateid: *stateid, seqid: v40.seqid })
+        }
+        Op::ReleaseLockowner(owner) => {
+            let lock_owner = StateOwner { clientid: v40.clientid, ..state_owner(*owner) };
+            compound.op::<ReleaseLockowner>(&ReleaseLockowner4Args { lock_owner })
+        }
+        _ => compound,
+    }
+}
+
+fn append_on_file(compound: Compound, op: &Op, v40: V40) -> Compound {
     match op {
         Op::Open { owner, share, how, claim } => {
-            compound.op::<Open>(&open_args(*owner, *share, *how, *claim))
+            let mut args = open_args(*owner, *share, *how, *claim);
+            args.seqid = v40.seqid;
+            args.owner.clientid = v40.clientid;
+            compound.op::<Open>(&args)
         }
         Op::Downgrade { stateid, share } => compound.op::<OpenDowngrade>(&OpenDowngrade4Args {
             open_stateid: *stateid,
-            seqid: 0,
+            seqid: v40.seqid,
             share_access: share.access,
             share_deny: share.deny,
         }),
-        Op::Close(stateid) => compound.op::<Close>(&Close4Args { seqid: 0, open_stateid: *stateid }),
+        Op::Close(stateid) => compound.op::<Close>(&Close4Args { seqid: v40.seqid, open_stateid: *stateid }),
         Op::Lock { locker, kind, range, right } => {
             let mut args = lock_args(*locker, *kind, *range);
             args.reclaim = *right == Right::Reclaim;
+            match &mut args.locker {
+                Locker4::LockOwner(existing) => existing.lock_seqid = v40.lock_seqid,
+                Locker4::OpenOwner(new) => {
+                    new.open_seqid = v40.seqid;
+                    new.lock_seqid = v40.lock_seqid;
+                    new.lock_owner.clientid = v40.clientid;
+                }
+            }
             compound.op::<Lock>(&args)
         }
         Op::LockTest { owner, kind, range } => {
             let mut args = lock_test("", locktype(*kind), range.on_the_wire());
-            args.owner = state_owner(*owner);
+            args.owner = StateOwner { clientid: v40.clientid, ..state_owner(*owner) };
             compound.op::<Lockt>(&args)
         }
-        Op::Unlock { stateid, range } => compound.op::<Locku>(&unlock(*stateid, range.on_the_wire())),
+        Op::Unlock { stateid, range } => {
+            let args = Locku4Args { seqid: v40.lock_seqid, ..unlock(*stateid, range.on_the_wire()) };
+            compound.op::<Locku>(&args)
+        }
         Op::Read { stateid } => {
             let count = u32::try_from(CONTENT).expect("few bytes");
             compound.op::<Read>(&Read4Args { stateid: *stateid, offset: 0, count })
@@ -286,7 +349,7 @@ fn lock_args(locker: Locker, kind: Kind, range: CellRange) -> Lock4Args {
     match locker {
         Locker::Open(open, owner) => {
             let mut args = lock_under(open, "", locktype(kind), range.on_the_wire());
-            if let dittofs_ops::lock::Locker4::OpenOwner(new) = &mut args.locker {
+            if let Locker4::OpenOwner(new) = &mut args.locker {
                 new.lock_owner = state_owner(owner);
             }
             args

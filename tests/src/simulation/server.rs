@@ -91,11 +91,11 @@ impl Server {
     }
 
     /// Runs one COMPOUND to its end.
-    pub(crate) fn call(&self, connection: &Arc<Connection>, uid: u32, args: Bytes) -> Bytes {
+    pub(crate) fn call(&self, connection: &Arc<Connection>, (uid, xid): (u32, u32), args: Bytes) -> Bytes {
         let program = Arc::new(Nfs4Program::new(self.service.clone()));
         let credentials = Credentials { uid, gid: uid, ..Credentials::root() };
         let call = RpcCall {
-            xid: 1,
+            xid,
             version: *program.versions().start(),
             procedure: 1,
             principal: Principal { flavor: AuthFlavor::Sys, credentials },

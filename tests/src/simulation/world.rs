@@ -102,7 +102,7 @@ impl World {
         };
         let (mut server, handles) = Server::start(settings, clock.clone());
         let clients = (0..plan.clients).map(|index| {
-            let minor = rng.one_of(&[Minor::V1, Minor::V2]);
+            let minor = rng.one_of(&[Minor::V0, Minor::V1, Minor::V2]);
             let uid = 1000 + u32::try_from(rng.below(2)).expect("few users");
             Client::new(ClientNo(index), minor, uid, server.connect())
         });
@@ -303,7 +303,9 @@ impl World {
         request: &Request,
         bytes: &Bytes,
     ) -> CompoundReply {
-        let body = self.server.call(connection, request.uid, bytes.clone());
+        // A retransmission bears the number of the request.
+        let xid = u32::try_from(packet.id.unwrap_or(0)).expect("few requests");
+        let body = self.server.call(connection, (request.uid, xid), bytes.clone());
         let reply = request.compound(&self.model.handles).reply(&body);
         let (now, no, id) = (self.now, packet.client.0, packet.id.unwrap_or(0));
         self.trace.outcome(&reply);
@@ -312,7 +314,7 @@ impl World {
             format!("{now} server: client {no} #{id} {sequence:?} {:?} -> {}", request.ops, reply.status)
         });
         let probe = |client, stateid| self.server.test_stateid(client, stateid);
-        self.model.execute(now, connection.id(), request, &reply, &probe);
+        self.model.execute(now, (connection.id(), packet.id), request, &reply, &probe);
         reply
     }
 

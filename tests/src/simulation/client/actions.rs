@@ -1,6 +1,6 @@
 //! What a client does next: mostly sense, and some nonsense.
 
-use dittofs_framework::proto::{ClientId, Sequence4Args, SessionId, Stateid};
+use dittofs_framework::proto::{ClientId, Minor, Sequence4Args, SessionId, Stateid};
 
 use super::knowledge::{KnownLock, KnownOpen, Want};
 use super::{Client, Intent, Mood};
@@ -32,6 +32,9 @@ impl Client {
             && rng.below(3) > 0
         {
             return Intent::Resend(pending.id);
+        }
+        if self.minor == Minor::V0 {
+            return self.next_v4_0(rng, view);
         }
         let is_alone_pending = self.pending.iter().any(|pending| pending.request.sequence.is_none());
         if self.sessions.is_empty() && !is_alone_pending {
@@ -317,7 +320,7 @@ impl Client {
         }
     }
 
-    fn any_stateid(&self, rng: &mut Random, view: &View) -> Stateid {
+    pub(super) fn any_stateid(&self, rng: &mut Random, view: &View) -> Stateid {
         let own = self.knowledge.stateids();
         let choices: [&[Stateid]; 4] =
             [&own, &self.knowledge.dead, &view.stateids, &[Stateid::ANONYMOUS, Stateid::CURRENT]];
@@ -326,27 +329,27 @@ impl Client {
     }
 }
 
-fn one_of<T: Copy>(rng: &mut Random, items: &[T]) -> Option<T> {
+pub(super) fn one_of<T: Copy>(rng: &mut Random, items: &[T]) -> Option<T> {
     (!items.is_empty()).then(|| rng.one_of(items))
 }
 
-fn low(rng: &mut Random, end: u32) -> u32 {
+pub(super) fn low(rng: &mut Random, end: u32) -> u32 {
     u32::try_from(rng.u64() % u64::from(end)).expect("a small number")
 }
 
-fn owner(rng: &mut Random) -> OwnerNo {
+pub(super) fn owner(rng: &mut Random) -> OwnerNo {
     OwnerNo(rng.one_of(&[0, 0, 1, 2]))
 }
 
-fn kind(rng: &mut Random) -> Kind {
+pub(super) fn kind(rng: &mut Random) -> Kind {
     rng.one_of(&[Kind::Read, Kind::Write])
 }
 
-fn share(rng: &mut Random) -> Share {
+pub(super) fn share(rng: &mut Random) -> Share {
     Share { access: 1 + low(rng, 3), deny: if rng.below(4) == 0 { low(rng, 4) } else { 0 } }
 }
 
-fn range(rng: &mut Random) -> CellRange {
+pub(super) fn range(rng: &mut Random) -> CellRange {
     let (a, b) = (rng.below(CELLS), rng.below(CELLS));
     CellRange::new(a.min(b), a.max(b))
 }

@@ -3,6 +3,7 @@
 mod actions;
 mod knowledge;
 mod replies;
+mod v4_0;
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use dittofs_framework::testing::Compound;
 
 pub(crate) use actions::View;
 use knowledge::{Knowledge, KnownOpen, Want};
+use v4_0::Old;
 
 use super::belief::{Belief, GivesUp, Mark};
 use super::model::Incarnation;
@@ -70,6 +72,8 @@ pub(crate) struct Client {
     is_told_to_reclaim: bool,
     /// What it is going to reclaim.
     wants: Vec<Want>,
+    /// What it has in place of sessions in minor version 0.
+    old: Old,
     knowledge: Knowledge,
     pub(crate) belief: Belief,
     pub(crate) pending: Vec<Pending>,
@@ -106,6 +110,7 @@ impl Client {
             is_missing_state: false,
             is_told_to_reclaim: false,
             wants: Vec::new(),
+            old: Old::default(),
             knowledge: Knowledge::default(),
             belief: Belief::default(),
             pending: Vec::new(),
@@ -198,6 +203,7 @@ impl Client {
         self.needs_complete = true;
         self.renewed = None;
         self.wants.clear();
+        self.old = Old::default();
         self.mood = Mood::Working;
         for id in self.sessions.iter().map(|session| session.id).collect::<Vec<_>>() {
             self.forget_session(id);
@@ -256,13 +262,13 @@ impl Client {
     }
 
     fn bare(&self, op: Op) -> Request {
-        Request { minor: self.minor, uid: self.uid, sequence: None, ops: vec![op] }
+        Request { minor: self.minor, uid: self.uid, sequence: None, v4_0: None, ops: vec![op] }
     }
 
     fn within(&self, rng: &mut Random, sequence: Sequence4Args, ops: Vec<Op>) -> Request {
         let cache_this = rng.below(10) > 0;
         let sequence = Some(Sequence4Args { cache_this, ..sequence });
-        Request { minor: self.minor, uid: self.uid, sequence, ops }
+        Request { minor: self.minor, uid: self.uid, sequence, v4_0: None, ops }
     }
 }
 

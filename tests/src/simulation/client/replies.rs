@@ -37,6 +37,7 @@ impl Client {
         pending.mark.is_late |= now - pending.sent > lease;
         let reply = pending.compound.reply(body);
         match pending.request.sequence {
+            _ if pending.request.v4_0.is_some() => self.receive_v4_0(&pending, &reply, handles),
             Some(_) => self.receive_in_session(&pending, &reply, handles),
             None => self.receive_alone(&pending, &reply),
         }
@@ -214,7 +215,7 @@ impl Place {
 }
 
 /// Which file the GETFH behind an OPEN names.
-fn made_file(results: &[OpReply], handles: &Handles) -> Option<FileNo> {
+pub(super) fn made_file(results: &[OpReply], handles: &Handles) -> Option<FileNo> {
     use dittofs_framework::op::Operation as _;
     let result =
         results.iter().find(|result| result.opnum == GetFh::DESCRIPTOR.opnum && result.status.is_ok())?;

@@ -10,7 +10,7 @@ use dittofs_framework::testing::OpReply;
 use dittofs_ops::create_session::CreateSession;
 use dittofs_ops::exchange_id::ExchangeId;
 
-use super::{Cx, Expect, Incarnation, Model, Reclaims, Session, check, decoded};
+use super::{Cx, Expect, Incarnation, Model, Protocol, Reclaims, Session, check, decoded};
 use crate::simulation::request::ClientNo;
 
 /// A client ID that the server knows.
@@ -18,8 +18,8 @@ use crate::simulation::request::ClientNo;
 pub(crate) struct Record {
     pub(crate) id: ClientId,
     pub(super) owner: ClientNo,
-    verifier: u64,
-    uid: u32,
+    pub(super) verifier: u64,
+    pub(super) uid: u32,
     pub(crate) is_confirmed: bool,
     pub(crate) renewed: u64,
     /// csa_sequence of the last CREATE_SESSION, and what was answered.
@@ -27,9 +27,42 @@ pub(crate) struct Record {
     created: Option<Bytes>,
     pub(crate) has_completed: bool,
     pub(super) reclaims: Reclaims,
+    pub(super) protocol: Protocol,
+    /// Minor version 0: the verifier of its SETCLIENTID_CONFIRM.
+    pub(super) confirm: Option<[u8; 8]>,
+    /// Minor version 0: some of its state was revoked, and so all is.
+    pub(super) is_canceled: bool,
 }
 
 impl Record {
+    /// A client of minor version 0, which is confirmed.
+    pub(super) fn of_v4_0(
+        id: ClientId,
+        (owner, verifier, uid): (ClientNo, u64, u32),
+        confirm: [u8; 8],
+        now: u64,
+    ) -> Self {
+        Self {
+            id,
+            owner,
+            verifier,
+            uid,
+            is_confirmed: true,
+            renewed: now,
+            sequence: 0,
+            created: None,
+            has_completed: false,
+            reclaims: Reclaims::default(),
+            protocol: Protocol::V4_0,
+            confirm: Some(confirm),
+            is_canceled: false,
+        }
+    }
+
+    fn is_of_sessions(&self) -> bool {
+        self.protocol == Protocol::Sessions
+    }
+
     pub(crate) fn incarnation(&self) -> Incarnation {
         Incarnation { owner: self.owner, verifier: self.verifier, uid: self.uid }
     }
@@ -69,7 +102,8 @@ impl Model {
         update: bool,
         result: &OpReply,
     ) {
-        let of_owner = |record: &&Record| record.owner == owner && record.is_confirmed;
+        let of_owner =
+            |record: &&Record| record.owner == owner && record.is_confirmed && record.is_of_sessions();
         let confirmed = self.records.iter().find(of_owner);
         if update {
             return Self::update(confirmed, cx, verifier, result);
@@ -94,7 +128,8 @@ impl Model {
             }
         }
         self.drop_unconfirmed(owner);
-        if self.records.len() >= self.limits.sessions.clients && !self.makes_room_for_client(cx.now) {
+        let of_sessions = self.records.iter().filter(|record| record.is_of_sessions()).count();
+        if of_sessions >= self.limits.sessions.clients && !self.makes_room_for_client(cx.now) {
             return check(&Expect::only(NFS4ERR_DELAY), result);
         }
         check(&Expect::only(NFS4_OK), result);
@@ -116,7 +151,7 @@ impl Model {
         let unconfirmed = self.records.iter().filter(|record| !record.is_confirmed);
         match unconfirmed.min_by_key(|record| record.renewed).map(|record| record.id) {
             Some(oldest) => self.records.retain(|record| record.id != oldest),
-            None => return self.evict(now, |_, _| true),
+            None => return self.evict(now, |model, id| !model.is_v4_0(id)),
         }
         true
     }
@@ -124,9 +159,8 @@ impl Model {
     fn add_record(&mut self, cx: &Cx<'_>, owner: ClientNo, verifier: u64, result: &OpReply) {
         let answer = decoded::<ExchangeId>(result);
         let id = answer.clientid;
-        assert!(!self.clientids.contains(&id), "{id:?} was given out before");
         assert!(!answer.flags.contains(ExchangeIdFlags::CONFIRMED_R), "nobody confirmed it");
-        self.clientids.push(id);
+        self.note_clientid(id);
         self.records.push(Record {
             id,
             owner,
@@ -138,7 +172,17 @@ impl Model {
             created: None,
             has_completed: false,
             reclaims: Reclaims::default(),
+            protocol: Protocol::Sessions,
+            confirm: None,
+            is_canceled: false,
         });
+    }
+
+    pub(super) fn note_clientid(&mut self, id: ClientId) {
+        assert!(!self.clientids.contains(&id), "{id:?} was given out before");
+        self.clientids.push(id);
+        // The epoch of the server is the first half of it, and of stateids.
+        self.epoch.copy_from_slice(&id.0.to_be_bytes()[..4]);
     }
 
     /// RFC 8881 section 18.36.4.
@@ -146,7 +190,7 @@ impl Model {
         if self.record(id).is_some_and(|record| self.is_forgotten(record, cx.now)) {
             self.records.retain(|record| record.id != id);
         }
-        let Some(record) = self.record(id) else {
+        let Some(record) = self.record(id).filter(|record| record.is_of_sessions()) else {
             return check(&Expect::only(NFS4ERR_STALE_CLIENTID), result);
         };
         if sequence == record.sequence {
@@ -173,7 +217,9 @@ impl Model {
 
     fn session_created(&mut self, cx: &Cx<'_>, id: ClientId, sequence: u32, result: &OpReply) {
         let owner = self.record(id).expect("a record").owner;
-        let old = |record: &&Record| record.owner == owner && record.is_confirmed && record.id != id;
+        let old = |record: &&Record| {
+            record.owner == owner && record.is_confirmed && record.id != id && record.is_of_sessions()
+        };
         if let Some(old) = self.records.iter().find(old).map(|record| record.id) {
             self.drop_client(old);
         }
@@ -198,7 +244,7 @@ impl Model {
 
     /// RFC 8881 section 18.50.
     pub(super) fn destroy_clientid(&mut self, cx: &Cx<'_>, id: ClientId, result: &OpReply) {
-        let Some(record) = self.record(id) else {
+        let Some(record) = self.record(id).filter(|record| record.is_of_sessions()) else {
             return check(&Expect::only(NFS4ERR_STALE_CLIENTID), result);
         };
         let is_holding = self.has_sessions(id) || self.has_state(id);
@@ -237,18 +283,22 @@ impl Model {
     pub(crate) fn reap(&mut self, now: u64) {
         let is_holding = |id| self.has_state(id) || self.revoked.iter().any(|revoked| revoked.client == id);
         let is_due = |record: &&Record| {
-            self.is_forgotten(record, now) || (self.is_expired(record, now) && !is_holding(record.id))
+            record.is_of_sessions()
+                && (self.is_forgotten(record, now)
+                    || (self.is_expired(record, now) && !is_holding(record.id)))
         };
         let due: Vec<_> = self.records.iter().filter(is_due).map(|record| record.id).collect();
         for id in due {
             self.drop_client(id);
         }
+        self.reap_v4_0(now);
         self.end_grace_if_due(now);
     }
 
     /// A client is gone with all that it had.
     pub(crate) fn drop_client(&mut self, id: ClientId) {
         self.forget(id);
+        self.drop_owners(id);
         self.records.retain(|record| record.id != id);
         self.sessions.retain(|session| session.client != id);
         self.opens.retain(|open| open.client != id);

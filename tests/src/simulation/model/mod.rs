@@ -5,11 +5,14 @@ mod clients;
 mod io;
 mod locks;
 mod opens;
+mod owners;
 mod recovery;
 mod revocation;
 mod sessions;
 mod stateids;
+mod v4_0;
 
+use bytes::Bytes;
 use dittofs_framework::compound::Limits;
 use dittofs_framework::op::Operation;
 use dittofs_framework::proto::{
@@ -23,9 +26,11 @@ use dittofs_ops::getfh::GetFh;
 pub(crate) use clients::Record;
 pub(crate) use locks::{Held, LockState};
 pub(crate) use opens::Open;
+pub(crate) use owners::{Owner, advances};
 pub(crate) use recovery::{Grace, Incarnation, Reclaims};
 pub(crate) use revocation::Revoked;
 pub(crate) use sessions::{Admitted, Session};
+pub(crate) use v4_0::Unconfirmed;
 
 use super::request::{CONTENT, Claim, FileNo, Handles, NameNo, Op, Request};
 
@@ -50,6 +55,13 @@ impl Expect {
     }
 }
 
+/// In which table of the server a client is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Sessions,
+    V4_0,
+}
+
 /// A file system object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fh {
@@ -63,6 +75,8 @@ pub(crate) type Probe<'a> = &'a dyn Fn(ClientId, Stateid) -> Status;
 /// What a compound has by the way.
 pub(crate) struct Cx<'a> {
     probe: Probe<'a>,
+    /// The request's number, if it is one that somebody waits for.
+    number: Option<u64>,
     pub(crate) now: u64,
     pub(crate) uid: u32,
     pub(crate) connection: ConnectionId,
@@ -110,6 +124,13 @@ pub(crate) struct Model {
     /// Stateids that were revoked and not freed.
     pub(crate) revoked: Vec<Revoked>,
     pub(crate) grace: Option<Grace>,
+    /// Minor version 0: SETCLIENTIDs that nobody confirmed, the oldest first, and owners.
+    pub(crate) unconfirmed: Vec<Unconfirmed>,
+    pub(crate) owners: Vec<Owner>,
+    /// Stateids of its clients that are gone.
+    pub(crate) purged: Vec<[u8; 12]>,
+    /// Requests with a SETCLIENTID or SETCLIENTID_CONFIRM, and what they were answered.
+    pub(crate) answered: Vec<(u64, Status, Bytes)>,
     /// What the stateids of this instance of the server begin with.
     pub(crate) epoch: [u8; 4],
     /// Every stateid that was ever given out: none is given out twice for another state.
@@ -136,6 +157,10 @@ impl Model {
             held: Vec::new(),
             revoked: Vec::new(),
             grace: None,
+            unconfirmed: Vec::new(),
+            owners: Vec::new(),
+            purged: Vec::new(),
+            answered: Vec::new(),
             epoch: [0; 4],
             others: Vec::new(),
             clientids: Vec::new(),
@@ -149,13 +174,14 @@ impl Model {
     pub(crate) fn execute(
         &mut self,
         now: u64,
-        connection: ConnectionId,
+        (connection, number): (ConnectionId, Option<u64>),
         request: &Request,
         reply: &CompoundReply,
         probe: Probe<'_>,
     ) {
         let uid = request.uid;
-        let mut cx = Cx { probe, now, uid, connection, client: None, session: None, fh: None, stateid: None };
+        let mut cx =
+            Cx { probe, number, now, uid, connection, client: None, session: None, fh: None, stateid: None };
         let mut results = reply.results.iter();
         if let Some(sequence) = &request.sequence {
             let first = results.next().expect("a result of SEQUENCE");
@@ -166,7 +192,10 @@ impl Model {
         }
         for op in &request.ops {
             let result = results.next().unwrap_or_else(|| panic!("no result of {op:?}"));
-            self.operation(&mut cx, op, result);
+            match &request.v4_0 {
+                Some(v40) => self.operation_v4_0(&mut cx, v40, op, result),
+                None => self.run(&mut cx, op, result),
+            }
             if !result.status.is_ok() {
                 break;
             }
@@ -177,7 +206,7 @@ impl Model {
         }
     }
 
-    fn operation(&mut self, cx: &mut Cx<'_>, op: &Op, result: &OpReply) {
+    fn run(&mut self, cx: &mut Cx<'_>, op: &Op, result: &OpReply) {
         match op {
             Op::ExchangeId { owner, verifier, update } => {
                 self.exchange_id(cx, *owner, *verifier, *update, result);
@@ -202,6 +231,11 @@ impl Model {
             Op::Read { stateid } => self.read(cx, *stateid, result),
             Op::Write { stateid, at, value } => self.write(cx, *stateid, *at, *value, result),
             Op::Remove(name) => self.remove(cx, *name, result),
+            Op::SetClientid { .. }
+            | Op::SetClientidConfirm { .. }
+            | Op::Renew(_)
+            | Op::OpenConfirm(_)
+            | Op::ReleaseLockowner(_) => panic!("{op:?} is of minor version 0"),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use dittofs_framework::proto::{ClientId, NFS4ERR_GRACE, NFS4ERR_NO_GRACE, Status};
 
-use super::{Cx, Model, Record};
+use super::{Cx, Model, Protocol, Record};
 use crate::simulation::request::{ClientNo, Right};
 
 /// One life of a client machine, as the server tells it from others.
@@ -69,6 +69,10 @@ impl Model {
         self.lock_states.clear();
         self.held.clear();
         self.revoked.clear();
+        self.unconfirmed.clear();
+        self.owners.clear();
+        self.purged.clear();
+        self.answered.clear();
         self.epoch = [0; 4];
         let (waiting, on_record) =
             (on_record.unwrap_or_default().to_vec(), on_record.unwrap_or_default().to_vec());
@@ -128,8 +132,9 @@ impl Model {
     /// Why a client may not ask for an open or a lock now.
     pub(super) fn check_claim(&self, cx: &Cx<'_>, right: Right) -> Option<Status> {
         let record = self.record(cx.clientid()).expect("a client");
+        let reclaims_still = record.protocol == Protocol::Sessions && !record.has_completed;
         match right {
-            Right::New => (!record.has_completed || self.is_in_grace()).then_some(NFS4ERR_GRACE),
+            Right::New => (reclaims_still || self.is_in_grace()).then_some(NFS4ERR_GRACE),
             Right::Reclaim => {
                 let may = record.reclaims.has_standing && !record.has_completed && self.is_in_grace();
                 (!may).then_some(NFS4ERR_NO_GRACE)
@@ -144,7 +149,7 @@ impl Model {
             return;
         }
         let record = self.records.iter_mut().find(|record| record.id == id).expect("a record");
-        if !record.reclaims.has_standing || record.has_completed {
+        if !record.reclaims.has_standing || record.has_completed || record.protocol == Protocol::V4_0 {
             record.reclaims.on_record = OnRecord::Must;
         }
     }

@@ -3,7 +3,7 @@
 use dittofs_framework::proto::{ClientId, NFS4ERR_EXPIRED, SequenceStatus, Stateid};
 
 use super::clients::Record;
-use super::{Cx, Model, Open};
+use super::{Cx, Model, Open, Protocol};
 
 /// A stateid that was revoked, and that its client has not freed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,22 @@ impl Model {
         InTheWay::Nothing
     }
 
+    /// A client of minor version 0 cannot be told of a part: it loses all (RFC 7530 section 9.6.3).
     fn revoke_open(&mut self, open: &Open) {
+        self.revoke_one(open);
+        self.cancel(open.client);
+    }
+
+    fn cancel(&mut self, id: ClientId) {
+        let of_v4_0 = |record: &&mut Record| record.id == id && record.protocol == Protocol::V4_0;
+        let Some(record) = self.records.iter_mut().find(of_v4_0) else { return };
+        record.is_canceled = true;
+        for open in self.opens.iter().filter(|open| open.client == id).cloned().collect::<Vec<_>>() {
+            self.revoke_one(&open);
+        }
+    }
+
+    fn revoke_one(&mut self, open: &Open) {
         let under = self.lock_states.iter().filter(|lock| lock.open == open.other);
         let others: Vec<_> = under.map(|lock| lock.other).chain([open.other]).collect();
         self.remove_open(open.other);
@@ -51,6 +66,7 @@ impl Model {
         self.held.retain(|held| held.state != other);
         self.forget(client);
         self.revoked.push(Revoked { other, client });
+        self.cancel(client);
     }
 
     /// Whether the server has revoked a stateid where it was free to.
