@@ -51,7 +51,7 @@ impl LogGate {
 }
 
 /// Logs a line like the macro of `tracing` with the name of its first argument, but not too often: each place in the code has a
-/// [`LogGate`](log_gate::LogGate). The field `suppressed` says how many lines were left out since the last one.
+/// [`LogGate`](crate::log_gate::LogGate). The field `suppressed` says how many lines were left out since the last one.
 ///
 /// ```
 /// dittofs_framework::log_limited!(warn, peer = "192.0.2.1", "connection closed");

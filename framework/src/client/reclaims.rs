@@ -18,7 +18,7 @@ pub(crate) struct Reclaims {
     complete_for: Mutex<SmallVec<[ExportId; 1]>>,
     /// A record that it holds state is durable.
     is_recorded: AtomicBool,
-    /// How often a record was taken back. Changes under the lock of [`Recovery`](crate::recovery::Recovery).
+    /// How often a record was taken back. Changes under the lock of [`Recovery`](crate::recovery).
     forgotten: AtomicU64,
     /// The client is gone. Changes under the same lock.
     has_departed: AtomicBool,

@@ -1,7 +1,7 @@
 //! The storage side: what a file system must do to be served.
 //!
 //! [`FileSystem`] is what the operations call. A backend implements it, declares what it can do beyond it through
-//! the capability traits ([`Xattrs`], [`Sparse`], [`ServerSideCopy`]), and is exported by an [`Export`].
+//! the capability traits ([`Xattrs`], [`Sparse`], [`ServerSideCopy`]), and is exported by an [`Export`](crate::export::Export).
 
 mod capabilities;
 mod error;

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::proto::{ClientId, SequenceStatus};
 
 /// The grace period of a server, and its record of who may reclaim in the next.
-pub struct Recovery {
+pub(crate) struct Recovery {
     store: Option<Arc<dyn StateStore>>,
     grace: Grace,
     /// Events are appended under this lock, so that they are in the order of what is noted here.
@@ -57,12 +57,12 @@ impl Book {
 
 impl Recovery {
     /// Keeps no record and knows of none: there is no grace period, and nobody may reclaim.
-    pub fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self { store: None, grace: Grace::none(), book: Mutex::default() }
     }
 
     /// Keeps the record in `store`, in which `clients` were found.
-    pub fn new(store: Arc<dyn StateStore>, grace: Grace, clients: &[ReclaimRecord]) -> Self {
+    pub(crate) fn new(store: Arc<dyn StateStore>, grace: Grace, clients: &[ReclaimRecord]) -> Self {
         let mut book = Book::default();
         for client in clients {
             book.put(client.key.clone(), Holder::Earlier);
@@ -71,7 +71,7 @@ impl Recovery {
     }
 
     /// The grace period.
-    pub fn grace(&self) -> &Grace {
+    pub(crate) fn grace(&self) -> &Grace {
         &self.grace
     }
 

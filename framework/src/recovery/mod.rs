@@ -26,7 +26,7 @@ pub(crate) mod scripted;
 mod store;
 
 pub use grace::{Grace, GraceCounts, Reclaiming, Standing};
-pub use keeper::Recovery;
+pub(crate) use keeper::Recovery;
 pub use ledger::Ledger;
 pub use record::{ClientKey, ReclaimRecord};
 pub use store::{Recovered, StateEvent, StateStore, StoreError};

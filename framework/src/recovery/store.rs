@@ -30,7 +30,7 @@ pub struct Recovered {
 /// if one does, so do all before it whose futures resolved with `Ok`. A store is used by one instance of the server at a time.
 ///
 /// [`Ledger`](super::Ledger) says what the events amount to, so that a store has only to keep them.
-/// [`state_store_suite!`](crate::state_store_suite) (feature `testing`) tests an implementation.
+/// `state_store_suite!` (feature `testing`) tests an implementation.
 pub trait StateStore: Send + Sync + 'static {
     /// Begins a new epoch: durable when this resolves. Takes effect after all events that were appended before the call.
     fn begin(&self) -> BoxFuture<'_, Result<Recovered, StoreError>>;
