@@ -20,7 +20,7 @@ pub struct LocalClient {
     program: Arc<dyn RpcProgram>,
     connection: Arc<Connection>,
     principal: Principal,
-    /// Of the last call.
+    /// Of the last call that had the next one.
     xid: u32,
     /// Spare capacity of the last reply's buffer, as a connection keeps it.
     spare: BytesMut,
@@ -46,17 +46,22 @@ impl LocalClient {
     /// If the call waits for anything: what is called may only give way, as the memory file system does.
     pub fn call(&mut self, args: Bytes) -> (RpcReply, Rope) {
         self.xid = self.xid.wrapping_add(1);
-        self.call_again(args)
+        self.call_as(self.xid, args)
     }
 
-    /// Like [`call`](Self::call), with the xid of the last call: with the same arguments, that call once more.
+    /// The xid of the last call by [`call`](Self::call).
+    pub fn xid(&self) -> u32 {
+        self.xid
+    }
+
+    /// Like [`call`](Self::call), with this xid: with that of another call and the same arguments it is that call once more.
     ///
     /// # Panics
     /// As it does.
-    pub fn call_again(&mut self, args: Bytes) -> (RpcReply, Rope) {
+    pub fn call_as(&mut self, xid: u32, args: Bytes) -> (RpcReply, Rope) {
         let record_len = u32::try_from(args.len()).unwrap_or(u32::MAX);
         let call = RpcCall {
-            xid: self.xid,
+            xid,
             version: *self.program.versions().start(),
             procedure: 1,
             principal: self.principal.clone(),

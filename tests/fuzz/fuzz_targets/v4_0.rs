@@ -48,7 +48,7 @@ fuzz_target!(|data: &[u8]| {
         let request = request.freeze();
         client.call(request.clone());
         let before = changes(&service);
-        client.call_again(request);
+        client.call_as(client.xid(), request);
         assert_eq!(changes(&service), before, "a duplicate changed the directory");
     }
     service.state().check_invariants().expect("the state's invariants");
