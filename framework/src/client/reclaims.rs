@@ -1,11 +1,11 @@
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use crate::clock::Timestamp;
 use crate::export::ExportId;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// How a client stands to recovery: what it may reclaim in this instance of the server, and whether it may in the next.
 #[derive(Debug, Default)]

@@ -1,11 +1,11 @@
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use foldhash::HashMap;
-use parking_lot::Mutex;
 
 use super::{ClientKey, ReclaimRecord};
 use crate::clock::Timestamp;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// Where a grace period is. The rest of the word counts reclaims that are running.
 const PHASE: u64 = 0b11;

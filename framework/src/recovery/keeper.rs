@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
 use foldhash::HashMap;
-use parking_lot::Mutex;
 
 use super::{ClientKey, Grace, ReclaimRecord, Standing, StateEvent, StateStore, StoreError};
 use crate::client::{Client, Protocol};
 use crate::clock::Timestamp;
 use crate::proto::{ClientId, SequenceStatus};
+use crate::sync::Mutex;
 
 /// The grace period of a server, and its record of who may reclaim in the next.
 pub(crate) struct Recovery {

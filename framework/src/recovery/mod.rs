@@ -20,6 +20,8 @@ mod keeper;
 #[cfg(test)]
 mod keeper_tests;
 mod ledger;
+#[cfg(all(test, feature = "loom"))]
+mod orders;
 mod record;
 #[cfg(test)]
 pub(crate) mod scripted;

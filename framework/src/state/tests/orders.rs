@@ -5,6 +5,7 @@
 
 use super::*;
 use crate::proto::{NFS4ERR_BAD_STATEID, NFS4ERR_DELAY, NFS4ERR_EXPIRED, NFS4ERR_LOCKS_HELD};
+use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::orders::{check_all, join, spawn};
 
 fn table() -> Arc<StateTable> {
@@ -130,6 +131,45 @@ fn nothing_is_left_of_a_client_that_is_dropped_while_it_locks() {
         join(locker);
         assert_empty(&table);
         assert_eq!(table.locks.count(), 0);
+    });
+}
+
+/// Who is given what a silent client had sees whether that is on record (invariant O8).
+#[test]
+fn what_was_revoked_is_known_to_be_unsettled() {
+    check_all(|| {
+        let table = table();
+        let alices = open(&table, ALICE);
+        lock(&table, ALICE, alices, "me").expect("a lock");
+        let late = Timestamp::default() + LEASE + Duration::from_secs(1);
+        let is_on_record = Arc::new(AtomicBool::new(false));
+        let others = [1, 2].map(|number| {
+            let (table, is_on_record) = (table.clone(), is_on_record.clone());
+            let name = owner(BOB, &number.to_string());
+            let opened = open(&table, BOB);
+            spawn(move || {
+                let locker = Locker::New { open: Stateid { seqid: 0, ..opened }, owner: &name };
+                let caller = Caller { client: Some(BOB), now: late };
+                loop {
+                    match table.lock(caller, &file(1), &locker, &range(0, 1), LockKind::Read) {
+                        Ok(_) => break,
+                        Err(Refused::Revoked(effects)) => {
+                            let lost = effects.revoked_from.len();
+                            effects.run();
+                            is_on_record.store(true, Relaxed);
+                            table.settled(lost);
+                        }
+                        Err(other) => panic!("{other:?}"),
+                    }
+                }
+                if table.is_settled() {
+                    assert!(is_on_record.load(Relaxed), "given away before it is on record");
+                }
+            })
+        });
+        let _ = others.map(join);
+        assert!(table.is_settled());
+        check(&table);
     });
 }
 
