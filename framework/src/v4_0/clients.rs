@@ -257,6 +257,7 @@ impl ClientTable {
     }
 
     /// How a client wants to be called.
+    #[cfg(any(test, feature = "testing"))]
     pub fn callback(&self, clientid: ClientId) -> Option<Callback> {
         self.records.read().confirmed(clientid).map(|confirmed| confirmed.record.callback.clone())
     }
@@ -313,11 +314,13 @@ impl ClientTable {
     }
 
     /// How many client IDs are known, confirmed or not.
+    #[cfg(any(test, feature = "testing"))]
     pub fn len(&self) -> usize {
         self.records.read().by_id.len()
     }
 
     /// Whether none is.
+    #[cfg(any(test, feature = "testing"))]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
