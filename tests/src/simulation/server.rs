@@ -10,17 +10,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
 use dittofs_backends::state_store::MemoryStateStore;
-use dittofs_framework::clock::{Clock as _, TestClock};
+use dittofs_framework::clock::TestClock;
 use dittofs_framework::compound::{Limits, Nfs4Program, Nfs4Service};
 use dittofs_framework::export::{ExportId, FilehandleKey, Namespace};
 use dittofs_framework::fs::Credentials;
-use dittofs_framework::proto::{ClientId, Minor, Stateid, Status};
+use dittofs_framework::proto::Minor;
 use dittofs_framework::recovery::ReclaimRecord;
 use dittofs_framework::rpc::{
     AuthFlavor, Connection, ConnectionId, Principal, RpcCall, RpcProgram, RpcReply,
 };
 use dittofs_framework::session::ServerIdentity;
-use dittofs_framework::state::Caller;
 use dittofs_framework::xdr::XdrWriter;
 use dittofs_ops::getfh::GetFh;
 use dittofs_ops::open::Open;
@@ -119,12 +118,6 @@ impl Server {
     /// The reaper comes by.
     pub(crate) fn reap(&self) {
         at_once(std::pin::pin!(self.service.reap()));
-    }
-
-    /// What TEST_STATEID would answer to a client.
-    pub(crate) fn test_stateid(&self, client: ClientId, stateid: Stateid) -> Status {
-        let caller = Caller { client: Some(client), now: self.clock.now() };
-        self.service.state().test_stateid(caller, &stateid)
     }
 
     /// Checks the invariants of the state and of the sessions.

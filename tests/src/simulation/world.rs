@@ -313,8 +313,7 @@ impl World {
             let sequence = request.sequence.map(|args| (args.sessionid, args.slotid, args.sequenceid));
             format!("{now} server: client {no} #{id} {sequence:?} {:?} -> {}", request.ops, reply.status)
         });
-        let probe = |client, stateid| self.server.test_stateid(client, stateid);
-        self.model.execute(now, (connection.id(), packet.id), request, &reply, &probe);
+        self.model.execute(now, (connection.id(), packet.id), request, &reply);
         reply
     }
 

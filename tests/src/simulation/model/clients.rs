@@ -96,7 +96,7 @@ impl Model {
     /// RFC 8881 section 18.35.4.
     pub(super) fn exchange_id(
         &mut self,
-        cx: &Cx<'_>,
+        cx: &Cx,
         owner: ClientNo,
         verifier: u64,
         update: bool,
@@ -136,7 +136,7 @@ impl Model {
         self.add_record(cx, owner, verifier, result);
     }
 
-    fn update(confirmed: Option<&Record>, cx: &Cx<'_>, verifier: u64, result: &OpReply) {
+    fn update(confirmed: Option<&Record>, cx: &Cx, verifier: u64, result: &OpReply) {
         let expect = match confirmed {
             None => Expect::only(NFS4ERR_NOENT),
             Some(record) if record.verifier != verifier => Expect::only(NFS4ERR_NOT_SAME),
@@ -156,7 +156,7 @@ impl Model {
         true
     }
 
-    fn add_record(&mut self, cx: &Cx<'_>, owner: ClientNo, verifier: u64, result: &OpReply) {
+    fn add_record(&mut self, cx: &Cx, owner: ClientNo, verifier: u64, result: &OpReply) {
         let answer = decoded::<ExchangeId>(result);
         let id = answer.clientid;
         assert!(!answer.flags.contains(ExchangeIdFlags::CONFIRMED_R), "nobody confirmed it");
@@ -186,7 +186,7 @@ impl Model {
     }
 
     /// RFC 8881 section 18.36.4.
-    pub(super) fn create_session(&mut self, cx: &Cx<'_>, id: ClientId, sequence: u32, result: &OpReply) {
+    pub(super) fn create_session(&mut self, cx: &Cx, id: ClientId, sequence: u32, result: &OpReply) {
         if self.record(id).is_some_and(|record| self.is_forgotten(record, cx.now)) {
             self.records.retain(|record| record.id != id);
         }
@@ -215,7 +215,7 @@ impl Model {
         }
     }
 
-    fn session_created(&mut self, cx: &Cx<'_>, id: ClientId, sequence: u32, result: &OpReply) {
+    fn session_created(&mut self, cx: &Cx, id: ClientId, sequence: u32, result: &OpReply) {
         let owner = self.record(id).expect("a record").owner;
         let old = |record: &&Record| {
             record.owner == owner && record.is_confirmed && record.id != id && record.is_of_sessions()
@@ -243,7 +243,7 @@ impl Model {
     }
 
     /// RFC 8881 section 18.50.
-    pub(super) fn destroy_clientid(&mut self, cx: &Cx<'_>, id: ClientId, result: &OpReply) {
+    pub(super) fn destroy_clientid(&mut self, cx: &Cx, id: ClientId, result: &OpReply) {
         let Some(record) = self.record(id).filter(|record| record.is_of_sessions()) else {
             return check(&Expect::only(NFS4ERR_STALE_CLIENTID), result);
         };
@@ -261,7 +261,7 @@ impl Model {
     }
 
     /// RFC 8881 section 18.51.
-    pub(super) fn reclaim_complete(&mut self, cx: &Cx<'_>, result: &OpReply) {
+    pub(super) fn reclaim_complete(&mut self, cx: &Cx, result: &OpReply) {
         let record = self.record_mut(cx.clientid());
         if record.has_completed {
             return check(&Expect::only(NFS4ERR_COMPLETE_ALREADY), result);

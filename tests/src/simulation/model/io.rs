@@ -12,7 +12,7 @@ use super::{Cx, Expect, Model, Open, check, decoded};
 use crate::{READ, WRITE};
 
 impl Model {
-    pub(super) fn read(&mut self, cx: &Cx<'_>, stateid: Stateid, result: &OpReply) {
+    pub(super) fn read(&mut self, cx: &Cx, stateid: Stateid, result: &OpReply) {
         check(&Expect::unless(self.wrong_with_io(cx, stateid, READ)), result);
         if result.status.is_ok() {
             let file = &self.files[cx.file().expect("a file").0];
@@ -21,7 +21,7 @@ impl Model {
         }
     }
 
-    pub(super) fn write(&mut self, cx: &Cx<'_>, stateid: Stateid, at: u64, value: u8, result: &OpReply) {
+    pub(super) fn write(&mut self, cx: &Cx, stateid: Stateid, at: u64, value: u8, result: &OpReply) {
         check(&Expect::unless(self.wrong_with_io(cx, stateid, WRITE)), result);
         if result.status.is_ok() {
             let file = &mut self.files[cx.file().expect("a file").0];
@@ -31,7 +31,7 @@ impl Model {
         }
     }
 
-    fn wrong_with_io(&mut self, cx: &Cx<'_>, stateid: Stateid, access: u32) -> Vec<Status> {
+    fn wrong_with_io(&mut self, cx: &Cx, stateid: Stateid, access: u32) -> Vec<Status> {
         let file = cx.file().expect("a file");
         let stateid = cx.resolve(stateid);
         if stateid.is_special() && stateid != Stateid::CURRENT && self.is_in_grace() {
@@ -59,7 +59,7 @@ impl Model {
         if self.meet_opens(cx, denies) == InTheWay::Refused { vec![NFS4ERR_LOCKED] } else { Vec::new() }
     }
 
-    fn open_for_io(&self, cx: &Cx<'_>, stateid: Stateid) -> Result<&Open, Status> {
+    fn open_for_io(&self, cx: &Cx, stateid: Stateid) -> Result<&Open, Status> {
         let found = self.state(cx.clientid(), stateid.other)?;
         let other = match found {
             Found::Open(open) => open.other,

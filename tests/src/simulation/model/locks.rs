@@ -48,7 +48,9 @@ struct Holder {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Exceeds {
     Nothing,
-    /// That of the file or of the client.
+    /// That of the file.
+    File,
+    /// That of the client.
     Own,
     /// That of the locks of all.
     Locks,
@@ -59,7 +61,7 @@ enum Exceeds {
 impl Model {
     pub(super) fn lock(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Cx,
         (locker, right): (Locker, Right),
         kind: Kind,
         range: CellRange,
@@ -93,7 +95,7 @@ impl Model {
         }
     }
 
-    fn holder(&self, cx: &Cx<'_>, locker: Locker) -> Result<Holder, Status> {
+    fn holder(&self, cx: &Cx, locker: Locker) -> Result<Holder, Status> {
         match locker {
             Locker::Open(stateid, owner) => {
                 let open = self.find_open(cx, cx.resolve(stateid))?.other;
@@ -107,7 +109,7 @@ impl Model {
         }
     }
 
-    fn wrong_with_lock(&mut self, cx: &Cx<'_>, holder: &Holder, kind: Kind, range: CellRange) -> Vec<Status> {
+    fn wrong_with_lock(&mut self, cx: &Cx, holder: &Holder, kind: Kind, range: CellRange) -> Vec<Status> {
         let client = cx.clientid();
         let file = cx.file().expect("a file");
         let needed = if kind == Kind::Read { crate::READ } else { crate::WRITE };
@@ -128,6 +130,7 @@ impl Model {
             };
             match exceeds {
                 Exceeds::Nothing => return Vec::new(),
+                Exceeds::File if self.revoke_on_file(cx.now, file) => {}
                 Exceeds::Locks if self.evict(cx.now, Self::has_locks) => {}
                 Exceeds::LockStateids if self.evict(cx.now, Self::has_lock_states) => {}
                 _ => return vec![NFS4ERR_DELAY],
@@ -156,19 +159,32 @@ impl Model {
         }
     }
 
-    /// The request meets the locks of others. Those of clients without a lease are revoked; if there are others as well, the server may
-    /// do so or not.
-    fn meet_locks(&mut self, cx: &Cx<'_>, owner: OwnerNo, kind: Kind, range: CellRange) -> InTheWay {
+    /// The request meets the locks of others: if all are of clients without a lease, they are revoked.
+    fn meet_locks(&mut self, cx: &Cx, owner: OwnerNo, kind: Kind, range: CellRange) -> InTheWay {
         let met: Vec<_> =
             self.conflicts(cx.file().expect("a file"), cx.clientid(), owner, kind, range).copied().collect();
-        let is_refused = met.iter().any(|held| self.has_lease(held.client, cx.now));
-        for held in met.into_iter().filter(|held| !self.has_lease(held.client, cx.now)).collect::<Vec<_>>() {
-            let is_there = self.lock_states.iter().any(|lock| lock.other == held.state);
-            if is_there && (!is_refused || Self::was_revoked(cx, held.client, held.state)) {
-                self.revoke_lock(held.client, held.state);
-            }
+        if met.iter().any(|held| self.has_lease(held.client, cx.now)) {
+            return InTheWay::Refused;
         }
-        if is_refused { InTheWay::Refused } else { InTheWay::Nothing }
+        for held in met {
+            self.revoke_lock(held.client, held.state);
+        }
+        InTheWay::Nothing
+    }
+
+    /// Makes room on a file: of the clients without a lease, the one that was silent for longest loses its locks there.
+    fn revoke_on_file(&mut self, now: u64, file: FileNo) -> bool {
+        let on_file =
+            |client: ClientId| self.held.iter().any(|held| (held.file, held.client) == (file, client));
+        let silent = self.records.iter().filter(|record| self.is_expired(record, now) && on_file(record.id));
+        let Some(silent) = silent.min_by_key(|record| record.renewed).map(|record| record.id) else {
+            return false;
+        };
+        let held = self.held.iter().filter(|held| (held.file, held.client) == (file, silent));
+        for state in held.map(|held| held.state).collect::<Vec<_>>() {
+            self.revoke_lock(silent, state);
+        }
+        true
     }
 
     /// What is held after a lock, or an unlock if there is no kind.
@@ -200,9 +216,10 @@ impl Model {
         if in_all <= count(&self.held, |_| true) {
             return Exceeds::Nothing;
         }
-        if count(after, |held| held.file == file) > limits.locks_per_file
-            || count(after, |held| held.client == client) > limits.locks_per_client
-        {
+        if count(after, |held| held.file == file) > limits.locks_per_file {
+            return Exceeds::File;
+        }
+        if count(after, |held| held.client == client) > limits.locks_per_client {
             return Exceeds::Own;
         }
         if in_all > limits.locks_total { Exceeds::Locks } else { Exceeds::Nothing }
@@ -224,7 +241,7 @@ impl Model {
         })
     }
 
-    fn locked(&mut self, cx: &mut Cx<'_>, holder: &Holder, kind: Kind, range: CellRange, stateid: Stateid) {
+    fn locked(&mut self, cx: &mut Cx, holder: &Holder, kind: Kind, range: CellRange, stateid: Stateid) {
         let (client, file) = (cx.clientid(), cx.file().expect("a file"));
         if let Some(other) = holder.state {
             let lock = self.lock_states.iter_mut().find(|lock| lock.other == other).expect("a lock state");
@@ -239,7 +256,7 @@ impl Model {
         cx.stateid = Some(stateid);
     }
 
-    pub(super) fn unlock(&mut self, cx: &mut Cx<'_>, stateid: Stateid, range: CellRange, result: &OpReply) {
+    pub(super) fn unlock(&mut self, cx: &mut Cx, stateid: Stateid, range: CellRange, result: &OpReply) {
         let file = cx.file().expect("a file");
         let found = self.find_lock(cx, cx.resolve(stateid)).map(|lock| (lock.other, lock.owner));
         let (wrong, after) = match found {
@@ -263,7 +280,7 @@ impl Model {
 
     pub(super) fn lock_test(
         &mut self,
-        cx: &Cx<'_>,
+        cx: &Cx,
         owner: OwnerNo,
         kind: Kind,
         range: CellRange,
@@ -285,7 +302,7 @@ impl Model {
     }
 
     /// The lock that LOCK4denied names must be there, all of it, and in the way.
-    fn check_denied(&self, cx: &Cx<'_>, owner: OwnerNo, kind: Kind, range: CellRange, result: &OpReply) {
+    fn check_denied(&self, cx: &Cx, owner: OwnerNo, kind: Kind, range: CellRange, result: &OpReply) {
         let denied: Lock4Denied = decode_all(&result.body).expect("LOCK4denied");
         let file = cx.file().expect("a file");
         let is_named = |held: &Held| {

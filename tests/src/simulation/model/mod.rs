@@ -69,12 +69,8 @@ pub(crate) enum Fh {
     File(FileNo),
 }
 
-/// What the server says to TEST_STATEID of a client's stateid: where it has a choice, the model asks what it chose.
-pub(crate) type Probe<'a> = &'a dyn Fn(ClientId, Stateid) -> Status;
-
 /// What a compound has by the way.
-pub(crate) struct Cx<'a> {
-    probe: Probe<'a>,
+pub(crate) struct Cx {
     /// The request's number, if it is one that somebody waits for.
     number: Option<u64>,
     pub(crate) now: u64,
@@ -86,7 +82,7 @@ pub(crate) struct Cx<'a> {
     pub(crate) stateid: Option<Stateid>,
 }
 
-impl Cx<'_> {
+impl Cx {
     fn clientid(&self) -> ClientId {
         self.client.expect("the compound runs in a session")
     }
@@ -177,11 +173,10 @@ impl Model {
         (connection, number): (ConnectionId, Option<u64>),
         request: &Request,
         reply: &CompoundReply,
-        probe: Probe<'_>,
     ) {
         let uid = request.uid;
         let mut cx =
-            Cx { probe, number, now, uid, connection, client: None, session: None, fh: None, stateid: None };
+            Cx { number, now, uid, connection, client: None, session: None, fh: None, stateid: None };
         let mut results = reply.results.iter();
         if let Some(sequence) = &request.sequence {
             let first = results.next().expect("a result of SEQUENCE");
@@ -206,7 +201,7 @@ impl Model {
         }
     }
 
-    fn run(&mut self, cx: &mut Cx<'_>, op: &Op, result: &OpReply) {
+    fn run(&mut self, cx: &mut Cx, op: &Op, result: &OpReply) {
         match op {
             Op::ExchangeId { owner, verifier, update } => {
                 self.exchange_id(cx, *owner, *verifier, *update, result);
@@ -239,13 +234,13 @@ impl Model {
         }
     }
 
-    fn put(cx: &mut Cx<'_>, fh: Fh, result: &OpReply) {
+    fn put(cx: &mut Cx, fh: Fh, result: &OpReply) {
         check(&Expect::only(NFS4_OK), result);
         cx.fh = Some(fh);
         cx.stateid = None;
     }
 
-    fn getfh(&mut self, cx: &Cx<'_>, result: &OpReply) {
+    fn getfh(&mut self, cx: &Cx, result: &OpReply) {
         check(&Expect::only(NFS4_OK), result);
         let fh: NfsFh4 = decoded::<GetFh>(result).object;
         let Some(file) = cx.file() else { return };
@@ -258,7 +253,7 @@ impl Model {
         }
     }
 
-    fn remove(&mut self, cx: &Cx<'_>, name: NameNo, result: &OpReply) {
+    fn remove(&mut self, cx: &Cx, name: NameNo, result: &OpReply) {
         assert_eq!(cx.fh, Some(Fh::Dir));
         if self.is_in_grace() {
             return check(&Expect::only(NFS4ERR_GRACE), result);
@@ -272,7 +267,7 @@ impl Model {
     }
 
     /// The file that a claim names, if it is there.
-    pub(crate) fn claimed(&self, cx: &Cx<'_>, claim: Claim) -> Option<FileNo> {
+    pub(crate) fn claimed(&self, cx: &Cx, claim: Claim) -> Option<FileNo> {
         match claim {
             Claim::Name(name) => self.names[name.0],
             Claim::Handle | Claim::Previous => cx.file(),

@@ -52,7 +52,7 @@ fn covered(modes: &[u32], bits: u32) -> Option<Vec<u32>> {
 impl Model {
     pub(super) fn open(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Cx,
         owner: OwnerNo,
         share: Share,
         how: How,
@@ -87,7 +87,7 @@ impl Model {
 
     fn wrong_with_open(
         &mut self,
-        cx: &Cx<'_>,
+        cx: &Cx,
         owner: OwnerNo,
         share: Share,
         how: How,
@@ -142,7 +142,7 @@ impl Model {
         self.opens.iter().filter(|open| open.client == client).count() + revoked.count()
     }
 
-    pub(super) fn downgrade(&mut self, cx: &mut Cx<'_>, stateid: Stateid, share: Share, result: &OpReply) {
+    pub(super) fn downgrade(&mut self, cx: &mut Cx, stateid: Stateid, share: Share, result: &OpReply) {
         let stateid = cx.resolve_exact(stateid);
         let found = self.find_open(cx, stateid).map(|open| {
             covered(&open.accesses, share.access).zip(covered(&open.denies, share.deny)).ok_or(NFS4ERR_INVAL)
@@ -158,7 +158,7 @@ impl Model {
         cx.stateid = Some(answer);
     }
 
-    pub(super) fn close(&mut self, cx: &mut Cx<'_>, stateid: Stateid, result: &OpReply) {
+    pub(super) fn close(&mut self, cx: &mut Cx, stateid: Stateid, result: &OpReply) {
         let stateid = cx.resolve_exact(stateid);
         let wrong = self.find_open(cx, stateid).err();
         check(&Expect::unless(wrong.into_iter().collect()), result);

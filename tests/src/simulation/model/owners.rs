@@ -84,7 +84,7 @@ pub(super) fn stateid_of(op: &Op) -> Stateid {
 
 impl Model {
     /// An operation with a seqid: answered again, refused, or carried out.
-    pub(super) fn sequenced(&mut self, cx: &mut Cx<'_>, v40: &V40, op: &Op, result: &OpReply) {
+    pub(super) fn sequenced(&mut self, cx: &mut Cx, v40: &V40, op: &Op, result: &OpReply) {
         let stateid = match op {
             Op::Open { owner, .. } => {
                 if let Err(status) = self.client_of(cx, v40.clientid) {
@@ -114,7 +114,7 @@ impl Model {
         check(&Expect::unless(wrong), result);
     }
 
-    fn take_turns(&mut self, cx: &mut Cx<'_>, v40: &V40, op: &Op, name: Name, result: &OpReply) {
+    fn take_turns(&mut self, cx: &mut Cx, v40: &V40, op: &Op, name: Name, result: &OpReply) {
         let by_lock_owner = name.kind == Kind::Lock;
         let seqid = if by_lock_owner { v40.lock_seqid } else { v40.seqid };
         match self.begin(cx, name, seqid, op, result.opnum) {
@@ -149,7 +149,7 @@ impl Model {
     }
 
     /// RFC 7530 sections 9.1.9 to 9.1.11 and 16.18.5.
-    fn begin(&mut self, cx: &Cx<'_>, name: Name, seqid: u32, op: &Op, opnum: OpNum) -> Turn {
+    fn begin(&mut self, cx: &Cx, name: Name, seqid: u32, op: &Op, opnum: OpNum) -> Turn {
         if !self.owners.iter().any(|owner| owner.name == name) {
             let is_confirmed = name.kind == Kind::Lock;
             let (last, closed, stateids) = (None, None, Vec::new());
@@ -184,7 +184,7 @@ impl Model {
         if is_open { Turn::Runs } else { Turn::Refused(NFS4ERR_BAD_SEQID) }
     }
 
-    fn replay(&mut self, cx: &mut Cx<'_>, name: Name, last: &Last, result: &OpReply) {
+    fn replay(&mut self, cx: &mut Cx, name: Name, last: &Last, result: &OpReply) {
         if self.is_canceled(name.client) {
             return check(&Expect::only(NFS4ERR_EXPIRED), result);
         }
@@ -199,7 +199,7 @@ impl Model {
         }
     }
 
-    fn finish(&mut self, cx: &Cx<'_>, name: Name, seqid: u32, op: &Op, result: &OpReply) {
+    fn finish(&mut self, cx: &Cx, name: Name, seqid: u32, op: &Op, result: &OpReply) {
         let (status, body) = (result.status, result.body.clone());
         let Some(owner) = self.owners.iter_mut().find(|owner| owner.name == name) else { return };
         owner.used = cx.now;

@@ -130,7 +130,7 @@ impl Model {
     }
 
     /// Why a client may not ask for an open or a lock now.
-    pub(super) fn check_claim(&self, cx: &Cx<'_>, right: Right) -> Option<Status> {
+    pub(super) fn check_claim(&self, cx: &Cx, right: Right) -> Option<Status> {
         let record = self.record(cx.clientid()).expect("a client");
         let reclaims_still = record.protocol == Protocol::Sessions && !record.has_completed;
         match right {

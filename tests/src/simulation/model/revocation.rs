@@ -1,6 +1,6 @@
 //! What becomes of the state of clients whose lease ran out (RFC 8881 section 8.4.3).
 
-use dittofs_framework::proto::{ClientId, NFS4ERR_EXPIRED, SequenceStatus, Stateid};
+use dittofs_framework::proto::{ClientId, SequenceStatus};
 
 use super::clients::Record;
 use super::{Cx, Model, Open, Protocol};
@@ -27,7 +27,7 @@ impl Model {
     }
 
     /// The request of `cx` meets these opens: if all are of clients without a lease, they are revoked.
-    pub(super) fn meet_opens(&mut self, cx: &Cx<'_>, is_met: impl Fn(&Open) -> bool) -> InTheWay {
+    pub(super) fn meet_opens(&mut self, cx: &Cx, is_met: impl Fn(&Open) -> bool) -> InTheWay {
         let met: Vec<_> = self.opens.iter().filter(|open| is_met(open)).cloned().collect();
         if met.iter().any(|open| self.has_lease(open.client, cx.now)) {
             return InTheWay::Refused;
@@ -61,17 +61,16 @@ impl Model {
         self.revoked.extend(others.into_iter().map(|other| Revoked { other, client: open.client }));
     }
 
+    /// No effect if it is gone already.
     pub(super) fn revoke_lock(&mut self, client: ClientId, other: [u8; 12]) {
+        if !self.lock_states.iter().any(|lock| lock.other == other) {
+            return;
+        }
         self.lock_states.retain(|lock| lock.other != other);
         self.held.retain(|held| held.state != other);
         self.forget(client);
         self.revoked.push(Revoked { other, client });
         self.cancel(client);
-    }
-
-    /// Whether the server has revoked a stateid where it was free to.
-    pub(super) fn was_revoked(cx: &Cx<'_>, client: ClientId, other: [u8; 12]) -> bool {
-        (cx.probe)(client, Stateid { seqid: 0, other }) == NFS4ERR_EXPIRED
     }
 
     /// The client whose lease ran out longest ago goes, if there is one of those that may go.

@@ -76,7 +76,7 @@ impl Slot {
 impl Model {
     pub(super) fn sequence(
         &mut self,
-        cx: &mut Cx<'_>,
+        cx: &mut Cx,
         args: &Sequence4Args,
         request: &Request,
         reply: &CompoundReply,
@@ -143,7 +143,7 @@ impl Model {
     }
 
     /// RFC 8881 section 18.37.
-    pub(super) fn destroy_session(&mut self, cx: &Cx<'_>, id: SessionId, result: &OpReply) {
+    pub(super) fn destroy_session(&mut self, cx: &Cx, id: SessionId, result: &OpReply) {
         let mut wrong = Vec::new();
         if !self.sessions.iter().any(|session| session.id == id) {
             wrong.push(NFS4ERR_BADSESSION);

@@ -34,7 +34,7 @@ pub(super) fn check_seqid(current: u32, sent: u32) -> Result<(), Status> {
     }
 }
 
-impl Cx<'_> {
+impl Cx {
     /// RFC 8881 section 16.2.3.1.2: the current stateid, as the most recent one.
     pub(super) fn resolve(&self, stateid: Stateid) -> Stateid {
         match self.stateid {
@@ -72,7 +72,7 @@ impl Model {
     }
 
     /// The open with a stateid, on the current file.
-    pub(crate) fn find_open(&self, cx: &Cx<'_>, stateid: Stateid) -> Result<&Open, Status> {
+    pub(crate) fn find_open(&self, cx: &Cx, stateid: Stateid) -> Result<&Open, Status> {
         let is_it = |open: &&Open| {
             open.other == stateid.other && open.client == cx.clientid() && Some(open.file) == cx.file()
         };
@@ -83,7 +83,7 @@ impl Model {
     }
 
     /// The lock state with a stateid, on the current file.
-    pub(crate) fn find_lock(&self, cx: &Cx<'_>, stateid: Stateid) -> Result<&LockState, Status> {
+    pub(crate) fn find_lock(&self, cx: &Cx, stateid: Stateid) -> Result<&LockState, Status> {
         let is_it = |lock: &&LockState| {
             lock.other == stateid.other && lock.client == cx.clientid() && Some(lock.file) == cx.file()
         };
@@ -94,7 +94,7 @@ impl Model {
     }
 
     /// RFC 8881 section 18.48.3.
-    pub(super) fn test_stateid(&self, cx: &Cx<'_>, stateids: &[Stateid], result: &OpReply) {
+    pub(super) fn test_stateid(&self, cx: &Cx, stateids: &[Stateid], result: &OpReply) {
         check(&Expect::only(NFS4_OK), result);
         let answers = decoded::<TestStateid>(result).tsr_status_codes;
         let expected =
@@ -103,7 +103,7 @@ impl Model {
     }
 
     /// RFC 8881 section 18.38.3.
-    pub(super) fn free_stateid(&mut self, cx: &Cx<'_>, stateid: Stateid, result: &OpReply) {
+    pub(super) fn free_stateid(&mut self, cx: &Cx, stateid: Stateid, result: &OpReply) {
         let stateid = cx.resolve(stateid);
         let wrong = match self.find(cx.clientid(), stateid) {
             // The client has learned of it.

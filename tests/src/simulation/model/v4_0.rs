@@ -25,7 +25,7 @@ pub(crate) struct Unconfirmed {
 }
 
 impl Model {
-    pub(super) fn operation_v4_0(&mut self, cx: &mut Cx<'_>, v40: &V40, op: &Op, result: &OpReply) {
+    pub(super) fn operation_v4_0(&mut self, cx: &mut Cx, v40: &V40, op: &Op, result: &OpReply) {
         // Whose request it is shows by what it names.
         cx.client = cx.client.or(Some(ClientId(0)));
         let is_remembered = matches!(op, Op::SetClientid { .. } | Op::SetClientidConfirm { .. });
@@ -60,7 +60,7 @@ impl Model {
 
     /// Whether a request that came before was answered as it was then: those that it matters for are remembered for a while
     /// (RFC 7530 section 3.1.1).
-    fn is_from_memory(&mut self, cx: &Cx<'_>, result: &OpReply) -> bool {
+    fn is_from_memory(&mut self, cx: &Cx, result: &OpReply) -> bool {
         let Some(number) = cx.number else { return false };
         let answer = (number, result.status, result.body.clone());
         let is_known = self.answered.contains(&answer);
@@ -70,7 +70,7 @@ impl Model {
         is_known
     }
 
-    fn io_v4_0(&mut self, cx: &mut Cx<'_>, stateid: Stateid, op: &Op, result: &OpReply) {
+    fn io_v4_0(&mut self, cx: &mut Cx, stateid: Stateid, op: &Op, result: &OpReply) {
         let unconfirmed = self.owners.iter().any(|owner| {
             owner.name.kind == Kind::Open && !owner.is_confirmed && owner.stateids.contains(&stateid.other)
         });
@@ -85,7 +85,7 @@ impl Model {
     }
 
     /// The client whose stateid it is becomes the one that asks, and its lease is renewed.
-    pub(super) fn use_stateid(&mut self, cx: &mut Cx<'_>, stateid: Stateid) -> Result<(), Vec<Status>> {
+    pub(super) fn use_stateid(&mut self, cx: &mut Cx, stateid: Stateid) -> Result<(), Vec<Status>> {
         let other = stateid.other;
         let of_open = self.opens.iter().find(|open| open.other == other).map(|open| open.client);
         let of_lock = self.lock_states.iter().find(|lock| lock.other == other).map(|lock| lock.client);
@@ -118,7 +118,7 @@ impl Model {
     }
 
     /// The client of an argument, whose lease is renewed.
-    pub(super) fn client_of(&mut self, cx: &mut Cx<'_>, id: ClientId) -> Result<(), Status> {
+    pub(super) fn client_of(&mut self, cx: &mut Cx, id: ClientId) -> Result<(), Status> {
         let record =
             self.records.iter_mut().find(|record| record.id == id && record.protocol == Protocol::V4_0);
         let record = record.ok_or(NFS4ERR_STALE_CLIENTID)?;
@@ -131,7 +131,7 @@ impl Model {
     }
 
     /// RFC 7530 section 16.33.5.
-    fn setclientid(&mut self, cx: &Cx<'_>, owner: ClientNo, verifier: u64, result: &OpReply) {
+    fn setclientid(&mut self, cx: &Cx, owner: ClientNo, verifier: u64, result: &OpReply) {
         let known =
             self.records.iter().find(|record| record.owner == owner && record.protocol == Protocol::V4_0);
         let is_held = known.is_some_and(|record| {
@@ -149,10 +149,11 @@ impl Model {
         self.unconfirmed.retain(|unconfirmed| unconfirmed.owner != owner);
         if updated.is_none() && self.ids_v4_0().len() >= self.limits.sessions.clients {
             let is_own = |unconfirmed: &Unconfirmed| self.record(unconfirmed.id).is_none();
-            let Some(oldest) = self.unconfirmed.iter().position(is_own) else {
-                return check(&Expect::only(NFS4ERR_DELAY), result);
-            };
-            self.unconfirmed.remove(oldest);
+            match self.unconfirmed.iter().position(is_own) {
+                Some(oldest) => drop(self.unconfirmed.remove(oldest)),
+                None if self.evict(cx.now, Self::is_v4_0) => {}
+                None => return check(&Expect::only(NFS4ERR_DELAY), result),
+            }
         }
         check(&Expect::only(NFS4_OK), result);
         let answer = decoded::<SetClientid>(result);
@@ -175,7 +176,7 @@ impl Model {
     }
 
     /// RFC 7530 section 16.34.5.
-    fn confirm(&mut self, cx: &Cx<'_>, id: ClientId, confirm: [u8; 8], result: &OpReply) {
+    fn confirm(&mut self, cx: &Cx, id: ClientId, confirm: [u8; 8], result: &OpReply) {
         let is_it = |unconfirmed: &Unconfirmed| (unconfirmed.id, unconfirmed.confirm) == (id, confirm);
         let Some(index) = self.unconfirmed.iter().position(is_it) else {
             let is_again = self.record(id).is_some_and(|record| record.confirm == Some(confirm));
@@ -196,7 +197,7 @@ impl Model {
         self.confirmed(id);
     }
 
-    fn release_lockowner(&mut self, cx: &mut Cx<'_>, v40: &V40, owner: OwnerNo, result: &OpReply) {
+    fn release_lockowner(&mut self, cx: &mut Cx, v40: &V40, owner: OwnerNo, result: &OpReply) {
         if let Err(status) = self.client_of(cx, v40.clientid) {
             return check(&Expect::only(status), result);
         }
@@ -209,7 +210,7 @@ impl Model {
         }
     }
 
-    pub(super) fn run_in_turn(&mut self, cx: &mut Cx<'_>, op: &Op, name: Name, result: &OpReply) {
+    pub(super) fn run_in_turn(&mut self, cx: &mut Cx, op: &Op, name: Name, result: &OpReply) {
         let stateid = match op {
             Op::Open { claim, .. } => {
                 self.run(cx, op, result);
