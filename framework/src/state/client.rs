@@ -25,6 +25,8 @@ pub(super) struct ClientRecord {
 pub(super) struct ClientOpens {
     /// The client is gone: no state may be added.
     dropped: bool,
+    /// All was revoked from it, with its lease (RFC 7530 section 9.6.3.2): nothing may be opened.
+    canceled: bool,
     keys: HashSet<StateKey>,
     /// Stateids of opens and of locks that were revoked and not freed yet.
     revoked: HashSet<StateKey>,
@@ -32,7 +34,7 @@ pub(super) struct ClientOpens {
 
 impl ClientOpens {
     fn check_room(&self, limit: usize) -> Result<(), Status> {
-        if self.dropped {
+        if self.dropped || self.canceled {
             return Err(NFS4ERR_EXPIRED);
         }
         if self.keys.len() + self.revoked.len() < limit { Ok(()) } else { Err(NFS4ERR_DELAY) }
@@ -54,7 +56,7 @@ impl ClientRecord {
         self.client.id()
     }
 
-    /// Notes an open of the client. NFS4ERR_EXPIRED when the client was dropped meanwhile.
+    /// Notes an open of the client. NFS4ERR_EXPIRED when the client was dropped or lost all meanwhile.
     pub(super) fn add_open(&self, key: StateKey, limit: usize) -> Result<(), Status> {
         let mut opens = self.opens.lock();
         opens.check_room(limit)?;
@@ -123,6 +125,13 @@ impl ClientRecord {
     /// The opens that there are.
     pub(super) fn open_keys(&self) -> Vec<StateKey> {
         self.opens.lock().keys.iter().copied().collect()
+    }
+
+    /// Lets no more opens in and returns those that there are.
+    pub(super) fn cancel(&self) -> Vec<StateKey> {
+        let mut opens = self.opens.lock();
+        opens.canceled = true;
+        opens.keys.iter().copied().collect()
     }
 
     /// Lets no more state in and returns the opens that there are, and the revoked stateids.

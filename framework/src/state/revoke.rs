@@ -124,11 +124,12 @@ impl StateTable {
         }
     }
 
-    /// Revokes all that a client holds.
+    /// Revokes all that a client of minor version 0 holds, and lets it open nothing more: not by a request that is under way
+    /// either, whose stateid would be good although the lease is not.
     pub fn revoke_all(&self, client: ClientId) -> Effects {
         let mut effects = Effects::default();
         let Ok(record) = self.client(client) else { return effects };
-        for key in record.open_keys() {
+        for key in record.cancel() {
             let Some(file) = self.stateids.shard(&key).get(&key).and_then(StateRef::file) else { continue };
             if let Some(revoked) = self.enter(&file, |inner| self.revoke_open(inner, key)) {
                 effects.add(revoked);

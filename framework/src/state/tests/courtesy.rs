@@ -268,6 +268,8 @@ fn a_client_of_minor_version_0_loses_all_at_once() {
     assert_eq!([test(&first), test(&second)], [NFS4ERR_EXPIRED; 2]);
     assert!(late.alice.is_expired(late.now), "the use of what was revoked renews nothing");
     assert!(late.world.table.has_revoked(ALICE));
+    // A request that was under way.
+    assert_eq!(late.world.open(&owner(ALICE, "c"), READ, DENY_NONE), Err(NFS4ERR_EXPIRED));
     // It comes back as another client.
     late.world.table.drop_client(ALICE).1.run();
     late.world.check();
