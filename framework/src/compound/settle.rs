@@ -158,7 +158,7 @@ impl Nfs4Service {
         // What still cannot be recorded is tried again the next time.
         let _ = self.settle_departures().await;
         let _ = self.settle_revoked().await;
-        let is_holding = |client| self.state.remembers(client);
+        let is_holding = |client| self.state.remembers(client, now);
         self.settle(self.sessions.reap(now, &is_holding)).await;
         self.settle(self.v4_0.clients.reap(now, &is_holding)).await;
         let exists = |stateid: &StateidOther| self.state.knows(stateid);

@@ -8,6 +8,7 @@ use super::ids::{FileKey, Seqid, StateKey, stateid};
 use super::limits::StateLimits;
 use super::sharded::Sharded;
 use crate::client::{Client, Protocol};
+use crate::clock::Timestamp;
 use crate::proto::{ClientId, NFS4ERR_BAD_STATEID, NFS4ERR_EXPIRED, Stateid, Status};
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -78,6 +79,10 @@ pub struct Held {
     pub revoked: usize,
 }
 
+/// How many leases a client that has lost all it held is kept, to be told so: who came with other stateids again and again
+/// would fill the memory.
+const LEASES_REVOKED: u32 = 10;
+
 impl StateTable {
     /// A table without state. `epoch` differs from those of earlier instances of the server whose stateids clients
     /// may still hold.
@@ -128,9 +133,12 @@ impl StateTable {
         })
     }
 
-    /// Whether anything is known of a client's state: what it holds, or what was revoked and it has not freed.
-    pub fn remembers(&self, client: ClientId) -> bool {
-        self.client(client).is_ok_and(|record| record.has_opens() || record.has_revoked())
+    /// Whether there is a reason to keep a client that is silent: it holds something, or may come yet to learn what it lost.
+    pub fn remembers(&self, client: ClientId, now: Timestamp) -> bool {
+        self.client(client).is_ok_and(|record| {
+            let is_awaited = || record.client.idle(now) <= record.client.lease() * LEASES_REVOKED;
+            record.has_opens() || (record.has_revoked() && is_awaited())
+        })
     }
 
     /// Takes all state of a client away and lets it have none from now on, not even by requests that are under way. Says how

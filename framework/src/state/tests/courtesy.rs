@@ -230,7 +230,9 @@ fn revoked_stateids_are_forgotten_with_their_client() {
     let late = Late::new(Protocol::Sessions);
     let stateid = late.world.open(&owner(ALICE, "a"), READ, ShareDeny::WRITE).expect("an open");
     late.open_late("b", WRITE, DENY_NONE).result.expect("revoked");
-    assert!(late.world.table.remembers(ALICE) && !late.world.table.has_state(ALICE));
+    assert!(!late.world.table.has_state(ALICE));
+    let remembers = |leases| late.world.table.remembers(ALICE, Timestamp::default() + LEASE * leases);
+    assert!(remembers(10) && !remembers(11), "for some time");
     let (held, effects) = late.world.table.drop_client(ALICE);
     effects.run();
     assert_eq!(held, Held { revoked: 1, ..Held::default() });

@@ -281,11 +281,13 @@ impl Model {
 
     /// What the reaper takes.
     pub(crate) fn reap(&mut self, now: u64) {
-        let is_holding = |id| self.has_state(id) || self.revoked.iter().any(|revoked| revoked.client == id);
+        let has_lost = |id| self.revoked.iter().any(|revoked| revoked.client == id);
+        let is_holding = |record: &Record| {
+            self.has_state(record.id) || (has_lost(record.id) && now - record.renewed <= 10 * self.lease)
+        };
         let is_due = |record: &&Record| {
             record.is_of_sessions()
-                && (self.is_forgotten(record, now)
-                    || (self.is_expired(record, now) && !is_holding(record.id)))
+                && (self.is_forgotten(record, now) || (self.is_expired(record, now) && !is_holding(record)))
         };
         let due: Vec<_> = self.records.iter().filter(is_due).map(|record| record.id).collect();
         for id in due {
