@@ -29,6 +29,14 @@ pub struct Callback {
     pub ident: u32,
 }
 
+impl Callback {
+    /// One to keep: its strings are copies, as those of the argument are slices of the connection's buffer.
+    fn compact(self) -> Self {
+        let ClientAddr4 { netid, addr } = &self.addr;
+        Self { addr: ClientAddr4 { netid: netid[..].into(), addr: addr[..].into() }, ..self }
+    }
+}
+
 /// What SETCLIENTID asks for.
 #[derive(Debug)]
 pub struct SetClientid<'a> {
@@ -156,7 +164,7 @@ impl ClientTable {
         };
         let confirm = self.next_confirm();
         let clientid = client.id();
-        let record = Record { client, callback: request.callback, confirm, since: now };
+        let record = Record { client, callback: request.callback.compact(), confirm, since: now };
         records.insert_unconfirmed(record);
         Ok((clientid, confirm, departures))
     }

@@ -14,6 +14,7 @@ use crate::proto::{
 };
 use crate::rpc::AuthFlavor;
 use crate::v4_0::{Callback, ClientTable, InUse, SetClientid};
+use crate::xdr::Opaque;
 
 const LEASE: Duration = Duration::from_secs(90);
 
@@ -263,6 +264,23 @@ fn client_is_made_known_once() {
     }
     assert_eq!(world.confirmed, [world.given[0].0]);
     assert_eq!(world.table.callback(world.given[0].0).map(|callback| callback.ident), Some(1));
+}
+
+/// A client must not keep alive the whole request in which it sent its name and its address.
+#[test]
+fn what_a_client_said_is_copied() {
+    let mut world = World::new(16);
+    let request = bytes::Bytes::from(vec![b'x'; 1000]);
+    let client = NfsClientId4 { verifier: [1; 8], id: Opaque(request.slice(0..10)) };
+    let addr = ClientAddr4 { netid: Opaque(request.slice(20..23)), addr: Opaque(request.slice(30..40)) };
+    let callback = Callback { program: 1, addr: addr.clone(), ident: 1 };
+    let request_of = SetClientid { client: &client, callback, user: user(1) };
+    let (id, confirm, _) = world.table.set_clientid(world.now, request_of, &|_| false).expect("room");
+    assert_eq!(world.confirm(1, id, confirm), NFS4_OK);
+    let kept = world.table.callback(id).expect("a client").addr;
+    assert_eq!(kept, addr);
+    drop((client, addr));
+    assert!(request.try_into_mut().is_ok(), "nobody else has the request");
 }
 
 #[test]
