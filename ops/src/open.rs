@@ -230,10 +230,11 @@ fn failed(error: FsError) -> Status {
     fs_error(&Open::DESCRIPTOR, error)
 }
 
-/// The arms of the unions that came with minor version 1 do not decode in minor version 0.
+/// The arms of the unions, and the type of delegation, that came with minor version 1 do not decode in minor version 0.
 fn check_arms(minor: Minor, args: &Open4Args) -> Result<(), Status> {
     let is_new = matches!(args.openhow, OpenFlag4::Create(CreateHow4::Exclusive4_1(_)))
-        || matches!(args.claim, OpenClaim4::Fh(()) | OpenClaim4::DelegCurFh(_) | OpenClaim4::DelegPrevFh(()));
+        || matches!(args.claim, OpenClaim4::Fh(()) | OpenClaim4::DelegCurFh(_) | OpenClaim4::DelegPrevFh(()))
+        || matches!(args.claim, OpenClaim4::Previous(OpenDelegationType4::NoneExt));
     if is_new && minor == Minor::V0 { Err(NFS4ERR_BADXDR) } else { Ok(()) }
 }
 
