@@ -125,7 +125,9 @@ impl CompoundContext<'_> {
             if turn.clientid() != clientid {
                 return Err(NFS4ERR_BAD_STATEID.into());
             }
-            let admission = self.service.v4_0.owners.begin_lock_owner(self.now, owner, seqid).await;
+            let exists = |stateid: &StateidOther| self.service.state.knows(stateid);
+            let owners = &self.service.v4_0.owners;
+            let admission = owners.begin_lock_owner(self.now, owner, seqid, &exists).await;
             self.turns.lock = self.admitted(admission)?;
         }
         Ok(clientid)

@@ -5,9 +5,9 @@ pub struct V4_0Limits {
     pub operations: u32,
     /// Bytes of one reply; an operation that would make it longer is NFS4ERR_RESOURCE.
     pub reply: u32,
-    /// Open-owners and lock-owners of one client; one more is NFS4ERR_RESOURCE.
+    /// Open-owners and lock-owners of one client; one more is NFS4ERR_DELAY: idle ones go in time.
     pub owners_per_client: usize,
-    /// Open-owners and lock-owners of all clients; one more is NFS4ERR_RESOURCE.
+    /// Open-owners and lock-owners of all clients; one more is NFS4ERR_DELAY.
     pub owners_total: usize,
     /// Stateids of clients that restarted or expired which are still told from those that never were.
     pub purged_stateids: usize,

@@ -12,7 +12,7 @@ use super::owner::{Confirmed, Owner, OwnerKind, Recorded, Sequence};
 use super::turn::{OwnerTurn, StateidOther};
 use crate::clock::Timestamp;
 use crate::proto::{
-    ClientId, NFS4ERR_BAD_SEQID, NFS4ERR_EXPIRED, NFS4ERR_RESOURCE, OP_LOCK, OP_OPEN, OpNum, StateOwner,
+    ClientId, NFS4ERR_BAD_SEQID, NFS4ERR_DELAY, NFS4ERR_EXPIRED, OP_LOCK, OP_OPEN, OpNum, StateOwner,
     Stateid, Status,
 };
 use crate::state::sharded::Sharded;
@@ -187,7 +187,22 @@ impl Owners {
     ///
     /// A retransmission is known by the open-owner. What is new to it and old to the lock-owner is no retransmission, but a
     /// request that uses a seqid twice: NFS4ERR_BAD_SEQID.
-    pub async fn begin_lock_owner(&self, now: Timestamp, owner: &StateOwner, seqid: u32) -> Admission {
+    ///
+    /// A lock-owner whose lock stateids are all gone, by CLOSE for example, begins its sequence anew: the client may have forgotten
+    /// it as well (RFC 7530 section 9.1.10). `exists` is as in [`reap`](Self::reap).
+    pub async fn begin_lock_owner(
+        &self,
+        now: Timestamp,
+        owner: &StateOwner,
+        seqid: u32,
+        exists: &(dyn Fn(&StateidOther) -> bool + Sync),
+    ) -> Admission {
+        if let Some(found) = self.find(OwnerKind::Lock, owner) {
+            let mut sequence = found.sequence.lock();
+            if !sequence.is_running && !sequence.stateids.iter().any(exists) {
+                self.release(&found, &mut sequence);
+            }
+        }
         match self.begin_named(now, OwnerKind::Lock, owner, seqid, OP_LOCK).await {
             Admission::Replay(..) => Admission::refused(NFS4ERR_BAD_SEQID),
             admission => admission,
@@ -308,7 +323,7 @@ impl Owners {
             return Ok(found.clone());
         }
         if names.by_name.len() >= self.limits.owners_per_client || self.count() >= self.limits.owners_total {
-            return Err(NFS4ERR_RESOURCE);
+            return Err(NFS4ERR_DELAY);
         }
         let added = Arc::new(Owner::new(kind, owner, now));
         names.by_name.insert((kind, added.name.clone()), added.clone());

@@ -48,6 +48,23 @@ async fn a_lock_on_one_file_keeps_the_stateids_on_all() {
     world.stop().await;
 }
 
+/// A client that closed the file may have forgotten the lock-owner without a word: it begins anew as if it were unknown.
+#[tokio::test]
+async fn a_lock_owner_outlives_no_close() {
+    let mut world = World::new().await;
+    let file = world.file.clone();
+    world.client.set_seqid("locker", 4);
+    world.client.lock(&file, (0, 1)).await;
+    world.client.close(&file, "opener").await.unwrap();
+    for seqid in [4, 0, 100] {
+        let file = world.client.open("file").await;
+        world.client.set_seqid("locker", seqid);
+        world.client.lock(&file, (0, 1)).await;
+        world.client.close(&file, "opener").await.unwrap();
+    }
+    world.stop().await;
+}
+
 /// Names of open-owners are others.
 #[tokio::test]
 async fn nobody_can_be_released() {

@@ -35,6 +35,8 @@ struct World {
     now: Timestamp,
     /// Stateids under which there is state.
     alive: Vec<StateidOther>,
+    /// Stateids whose state is gone.
+    gone: Vec<StateidOther>,
 }
 
 impl World {
@@ -42,7 +44,7 @@ impl World {
         let limits = V4_0Limits { owners_per_client: 4, purged_stateids: 2, ..V4_0Limits::default() };
         let owners = Owners::new(limits);
         owners.add_client(CLIENT);
-        Self { owners, now: at(0), alive: vec![] }
+        Self { owners, now: at(0), alive: vec![], gone: vec![] }
     }
 
     /// Asks without waiting: nothing may be under way.
@@ -52,7 +54,10 @@ impl World {
             |kind, n| now(self.owners.begin_by_stateid(self.now, kind, &stateid(n), seqid, opnum));
         match of {
             Of::Open(name) => Some(now(self.owners.begin_open(self.now, &owner(name), seqid))),
-            Of::Lock(name) => Some(now(self.owners.begin_lock_owner(self.now, &owner(name), seqid))),
+            Of::Lock(name) => {
+                let exists = |other: &StateidOther| !self.gone.contains(other);
+                Some(now(self.owners.begin_lock_owner(self.now, &owner(name), seqid, &exists)))
+            }
             Of::OpenStateid(n) => by_stateid(OwnerKind::Open, n),
             Of::LockStateid(n) => by_stateid(OwnerKind::Lock, n),
         }
@@ -308,7 +313,7 @@ async fn owner_that_goes_wakes_who_waits() {
 #[test]
 fn owners_of_all_clients_are_bounded() {
     let limits = V4_0Limits { owners_total: 1, ..V4_0Limits::default() };
-    let world = World { owners: Owners::new(limits), now: at(0), alive: vec![] };
+    let world = World { owners: Owners::new(limits), now: at(0), alive: vec![], gone: vec![] };
     let other = StateOwner { clientid: ClientId(2), owner: "o".into() };
     for client in [CLIENT, other.clientid] {
         world.owners.add_client(client);
@@ -316,7 +321,7 @@ fn owners_of_all_clients_are_bounded() {
     let Some(Admission::New { turn, .. }) = world.admit(OP_OPEN, Of::Open("o"), 1) else { panic!("room") };
     world.finish(turn, OP_OPEN, NFS4_OK);
     let refused = futures_now::now(world.owners.begin_open(at(0), &other, 1));
-    assert!(matches!(refused, Admission::Refused { status: NFS4ERR_RESOURCE, .. }));
+    assert!(matches!(refused, Admission::Refused { status: NFS4ERR_DELAY, .. }));
 }
 
 #[test]
@@ -325,7 +330,7 @@ fn owners_are_bounded() {
     for name in ["a", "b", "c", "d"] {
         world.run(&step(OP_OPEN, Of::Open(name), 1, Answer::Is(NFS4ERR_NOENT), NEW));
     }
-    world.run(&step(OP_OPEN, Of::Open("e"), 1, Answer::Is(NFS4_OK), Got::Refused(NFS4ERR_RESOURCE, 0)));
+    world.run(&step(OP_OPEN, Of::Open("e"), 1, Answer::Is(NFS4_OK), Got::Refused(NFS4ERR_DELAY, 0)));
     assert_eq!(world.owners.count(), 4);
     // Two leases later nothing speaks for them.
     assert!(world.owners.reap(at(181), LEASE, &|_| true).cancelled.is_empty());
@@ -390,6 +395,22 @@ fn lock_owner_is_released() {
     world.run(&step(OP_LOCKU, Of::LockStateid(1), 2, Answer::Is(NFS4_OK), Got::Unknown));
     assert!(world.owners.lock_stateids(&owner("l")).is_empty());
     assert_eq!((world.owners.count(), world.owners.indexed()), (0, 0));
+}
+
+/// Whatever it was answered last: the open-owner knows a retransmission.
+#[rstest]
+#[case::the_same_again(2)]
+#[case::from_the_beginning(1)]
+#[case::the_next(3)]
+fn lock_owner_without_stateids_begins_anew(#[case] seqid: u32) {
+    let mut world = World::new();
+    world.run(&lock(1, 1, NEW));
+    world.run(&lock(2, 2, NEW));
+    world.gone.push(stateid(1).other);
+    world.run(&lock(9, 3, BAD_SEQID));
+    world.gone.push(stateid(2).other);
+    world.run(&lock(seqid, 3, NEW));
+    assert_eq!((world.owners.count(), world.owners.indexed()), (1, 1));
 }
 
 #[test]

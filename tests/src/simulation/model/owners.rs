@@ -129,7 +129,7 @@ impl Model {
             let refused = match self.client_of(cx, v40.clientid) {
                 Err(status) => Some(status),
                 Ok(()) if v40.clientid != name.client => Some(NFS4ERR_BAD_STATEID),
-                Ok(()) => match self.begin(cx, lock_name, v40.lock_seqid, op, result.opnum) {
+                Ok(()) => match self.begin_lock_owner(cx, lock_name, v40.lock_seqid, op, result.opnum) {
                     Turn::Runs => None,
                     Turn::Replay(_) => Some(NFS4ERR_BAD_SEQID),
                     Turn::Refused(status) => Some(status),
@@ -146,6 +146,17 @@ impl Model {
         if let Some(lock_name) = second {
             self.finish(cx, lock_name, v40.lock_seqid, op, result);
         }
+    }
+
+    /// A lock-owner without a lock stateid is as one that is not known (RFC 7530 section 9.1.10).
+    fn begin_lock_owner(&mut self, cx: &Cx, name: Name, seqid: u32, op: &Op, opnum: OpNum) -> Turn {
+        let Self { owners, lock_states, revoked, .. } = self;
+        let exists = |other: &[u8; 12]| {
+            lock_states.iter().any(|lock| lock.other == *other)
+                || revoked.iter().any(|revoked| revoked.other == *other)
+        };
+        owners.retain(|owner| owner.name != name || owner.stateids.iter().any(exists));
+        self.begin(cx, name, seqid, op, opnum)
     }
 
     /// RFC 7530 sections 9.1.9 to 9.1.11 and 16.18.5.
