@@ -64,6 +64,8 @@ impl Log {
         }
         let len = length(good_len);
         let file = self.disk.open(&self.path, len).map_err(StoreError::failed)?;
+        // The instance before may have ended between its rename and this: the name could yet lead to the old file again.
+        self.disk.sync_directory(&self.path).map_err(StoreError::failed)?;
         self.ledger = ledger;
         let compact_at = self.compact_at(length(self.encode_all(salt).len()));
         self.current = Some(Current { file, salt, len, compact_at });

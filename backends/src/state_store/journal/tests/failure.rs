@@ -101,6 +101,20 @@ async fn an_epoch_that_failed_was_not_begun() {
     assert_eq!(store.begin().await.unwrap().boot_epoch, 1_001);
 }
 
+/// The instance before may have been killed right after it put a new file in the place of the old one: nothing is added to a file whose
+/// name is not durable.
+#[test]
+fn a_file_that_is_found_has_a_durable_name() {
+    let place = Place::default();
+    drop(super::fixture::open(&place));
+    let steps = Steps::left(u32::MAX);
+    drop(open_failing(&place, &steps, long()).unwrap());
+    let taken = u32::MAX - steps.count();
+    assert_eq!(taken, 2, "opened, and the directory flushed");
+    steps.set(1);
+    assert!(open_failing(&place, &steps, long()).is_none());
+}
+
 #[tokio::test]
 async fn an_owner_that_is_too_long_is_refused() {
     let place = Place::default();
