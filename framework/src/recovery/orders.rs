@@ -120,22 +120,22 @@ fn the_grace_period_ends_with_its_last_reclaim() {
         let record = ReclaimRecord::from(client().name());
         let grace = Arc::new(Grace::new(Timestamp::default(), LEASE, vec![record]));
         let reclaiming = Arc::new(AtomicUsize::new(0));
-        let reclaimers = [(); 2].map(|()| {
-            let (grace, reclaiming) = (grace.clone(), reclaiming.clone());
-            spawn(move || {
-                let Some(permit) = grace.begin_reclaim() else { return };
-                assert!(grace.is_in_force(), "let in when it was over");
-                reclaiming.fetch_add(1, Relaxed);
-                reclaiming.fetch_sub(1, Relaxed);
+        let (other, running) = (grace.clone(), reclaiming.clone());
+        let reclaimer = spawn(move || {
+            for _ in 0..2 {
+                let Some(permit) = other.begin_reclaim() else { return };
+                assert!(other.is_in_force(), "let in when it was over");
+                running.fetch_add(1, Relaxed);
+                running.fetch_sub(1, Relaxed);
                 drop(permit);
-            })
+            }
         });
         grace.end();
         if !grace.is_in_force() {
             assert_eq!(reclaiming.load(Relaxed), 0, "over while a reclaim is running");
             assert!(grace.begin_reclaim().is_none(), "a reclaim after the end");
         }
-        let _ = reclaimers.map(join);
+        join(reclaimer);
         assert!(!grace.is_in_force(), "nobody ends it any more");
     });
 }
