@@ -120,10 +120,11 @@ impl Server {
         at_once(std::pin::pin!(self.service.reap()));
     }
 
-    /// Checks the invariants of the state and of the sessions.
+    /// Checks the invariants of the state and of the clients.
     pub(crate) fn check(&self) {
         self.service.state().check_invariants().expect("the state's invariants");
         self.service.sessions().check_invariants();
+        self.service.v4_0().clients.check_invariants();
     }
 }
 

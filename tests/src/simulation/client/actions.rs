@@ -63,7 +63,8 @@ impl Client {
             return self.race(rng, view, &free);
         }
         let sequence = rng.one_of(&free);
-        if rng.below(25) == 0 {
+        if rng.below(if self.afterthoughts > 0 { 2 } else { 50 }) == 0 {
+            self.afterthoughts = self.afterthoughts.saturating_sub(1);
             return self.lie(rng, view, sequence);
         }
         let ops = self.work(rng, view);

@@ -70,6 +70,8 @@ pub(crate) struct Client {
     is_missing_state: bool,
     /// SEQUENCE said that the server has restarted.
     is_told_to_reclaim: bool,
+    /// How often it will try to reclaim more, although it has said that it has all.
+    afterthoughts: u8,
     /// What it is going to reclaim.
     wants: Vec<Want>,
     /// What it has in place of sessions in minor version 0.
@@ -109,6 +111,7 @@ impl Client {
             mood: Mood::Working,
             is_missing_state: false,
             is_told_to_reclaim: false,
+            afterthoughts: 0,
             wants: Vec::new(),
             old: Old::default(),
             knowledge: Knowledge::default(),

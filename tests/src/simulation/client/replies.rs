@@ -80,6 +80,7 @@ impl Client {
             Op::PutFile(file) => at.file = Some(*file),
             Op::ReclaimComplete => {
                 self.needs_complete = false;
+                self.afterthoughts = if self.is_told_to_reclaim { 2 } else { 0 };
                 self.wants.clear();
             }
             Op::Open { owner, share, claim, .. } => {
