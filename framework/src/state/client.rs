@@ -1,4 +1,4 @@
-use foldhash::HashSet;
+use foldhash::{HashMap, HashSet};
 
 use std::sync::Arc;
 
@@ -28,8 +28,8 @@ pub(super) struct ClientOpens {
     /// All was revoked from it, with its lease (RFC 7530 section 9.6.3.2): nothing may be opened.
     canceled: bool,
     keys: HashSet<StateKey>,
-    /// Stateids of opens and of locks that were revoked and not freed yet.
-    revoked: HashSet<StateKey>,
+    /// Stateids of opens and of locks that were revoked and not freed yet; with that of a lock, the open that it hangs on.
+    revoked: HashMap<StateKey, Option<StateKey>>,
 }
 
 impl ClientOpens {
@@ -78,12 +78,12 @@ impl ClientRecord {
     }
 
     /// Notes that a stateid was revoked, to be remembered until it is freed; false if the client is gone.
-    pub(super) fn add_revoked(&self, key: StateKey) -> bool {
+    pub(super) fn add_revoked(&self, key: StateKey, open: Option<StateKey>) -> bool {
         let mut opens = self.opens.lock();
         if opens.dropped {
             return false;
         }
-        opens.revoked.insert(key);
+        opens.revoked.insert(key, open);
         self.show_revoked(&opens);
         true
     }
@@ -93,6 +93,14 @@ impl ClientRecord {
         let mut opens = self.opens.lock();
         opens.revoked.remove(&key);
         self.show_revoked(&opens);
+    }
+
+    /// Forgets the stateids of locks that were revoked under an open, and returns them.
+    pub(super) fn take_revoked_under(&self, open: StateKey) -> Vec<StateKey> {
+        let mut opens = self.opens.lock();
+        let under = opens.revoked.extract_if(|_, of| *of == Some(open)).map(|(key, _)| key).collect();
+        self.show_revoked(&opens);
+        under
     }
 
     /// Says in the client's next SEQUENCE what was lost (RFC 8881 section 18.46.3): all it had, a part, or nothing that it
@@ -138,12 +146,12 @@ impl ClientRecord {
     pub(super) fn close_door(&self) -> (Vec<StateKey>, Vec<StateKey>) {
         let mut opens = self.opens.lock();
         opens.dropped = true;
-        (opens.keys.iter().copied().collect(), opens.revoked.drain().collect())
+        (opens.keys.iter().copied().collect(), opens.revoked.drain().map(|(key, _)| key).collect())
     }
 
     #[cfg(any(test, feature = "testing"))]
     pub(super) fn revoked_keys(&self) -> Vec<StateKey> {
-        self.opens.lock().revoked.iter().copied().collect()
+        self.opens.lock().revoked.keys().copied().collect()
     }
 }
 

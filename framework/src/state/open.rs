@@ -198,8 +198,12 @@ impl StateTable {
     /// because it forgot their stateids, could never close the file.
     pub fn close(&self, caller: Caller, stateid: &Stateid, file: &FileKey) -> Result<Effects, Status> {
         self.on_state(caller, stateid, Some(file), |_, inner, key| {
-            inner.open(key, stateid.seqid)?;
-            Ok(self.remove_open(inner, key))
+            let client = inner.open(key, stateid.seqid)?.client.clone();
+            let effects = self.remove_open(inner, key);
+            // The client gives up whatever it had under the open, lost or not. Linux 6.12 frees no lock that it lost, and
+            // takes all its locks for lost as long as SEQUENCE tells of one (RFC 8881 section 18.46.3).
+            self.free_revoked_under(&client, key);
+            Ok(effects)
         })
     }
 

@@ -90,7 +90,7 @@ impl StateTable {
             let Some(open) = inner.lock_states.get(&state).map(|lock| lock.open) else { continue };
             let Some(client) = inner.opens.get(&open).map(|open| open.client.clone()) else { continue };
             self.take_lock_state(inner, &client, state);
-            self.remember_revoked(&client, state);
+            self.remember_revoked(&client, state, Some(open));
             effects.add(self.revoked_from(&client));
         }
         effects
@@ -103,9 +103,10 @@ impl StateTable {
         let locks = open.lock_states.values().copied().collect::<Vec<_>>();
         let mut effects = self.revoked_from(&client);
         effects.add(self.remove_open(inner, key));
-        for key in locks.into_iter().chain([key]) {
-            self.remember_revoked(&client, key);
+        for lock in locks {
+            self.remember_revoked(&client, lock, Some(key));
         }
+        self.remember_revoked(&client, key, None);
         effects
     }
 
@@ -115,11 +116,18 @@ impl StateTable {
         Effects::revoked(&client.client)
     }
 
-    fn remember_revoked(&self, client: &Arc<ClientRecord>, key: StateKey) {
+    fn remember_revoked(&self, client: &Arc<ClientRecord>, key: StateKey, open: Option<StateKey>) {
         // First into the table, then to the client: whoever drops the client finds the entry by the key.
         let revoked = StateRef { client: client.clone(), place: Place::Revoked };
         self.stateids.shard(&key).insert(key, revoked);
-        if !client.add_revoked(key) {
+        if !client.add_revoked(key, open) {
+            self.stateids.shard(&key).remove(&key);
+        }
+    }
+
+    /// Frees what was revoked under an open that the client closes.
+    pub(super) fn free_revoked_under(&self, client: &ClientRecord, open: StateKey) {
+        for key in client.take_revoked_under(open) {
             self.stateids.shard(&key).remove(&key);
         }
     }

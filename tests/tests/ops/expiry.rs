@@ -109,6 +109,24 @@ async fn the_locks_of_a_silent_client_give_way() {
     world.stop().await;
 }
 
+/// CLOSE frees what was lost under the open, as it frees what was not: the client has given it up.
+#[tokio::test]
+async fn a_lost_lock_is_forgotten_with_its_open() {
+    let (mut world, mut other, theirs) = locked().await;
+    let lock = world.session.lock(&world.file.clone(), "locker", WriteLt, (0, TO_EOF)).await;
+    let kept = world.session.open("other file").await;
+    world.pass_the_lease(&mut [&mut other]).await;
+    assert_eq!(try_lock(&mut other, &theirs).await, NFS4_OK);
+    assert_eq!(world.told().await, SequenceStatus::EXPIRED_SOME_STATE_REVOKED);
+    world.session.close(&kept).await;
+    assert_eq!(world.told().await, SequenceStatus::EXPIRED_SOME_STATE_REVOKED);
+    let open = world.file.stateid;
+    world.close().await;
+    assert_eq!(world.told().await, SequenceStatus::empty());
+    assert_eq!(world.test(&[open, lock]).await, [NFS4ERR_BAD_STATEID; 2]);
+    world.stop().await;
+}
+
 /// A client that comes back before anybody asked for what it has finds it as it left it.
 #[tokio::test]
 async fn a_silent_client_keeps_what_is_in_nobodys_way() {

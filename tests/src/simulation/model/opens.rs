@@ -164,6 +164,7 @@ impl Model {
         check(&Expect::unless(wrong.into_iter().collect()), result);
         if result.status.is_ok() {
             self.remove_open(stateid.other);
+            self.revoked.retain(|revoked| revoked.open != Some(stateid.other));
             cx.stateid = Some(Stateid::INVALID);
         }
     }

@@ -10,6 +10,8 @@ use super::{Cx, Model, Open, Protocol};
 pub(crate) struct Revoked {
     pub(crate) other: [u8; 12],
     pub(crate) client: ClientId,
+    /// The open that a lock stateid hangs on.
+    pub(crate) open: Option<[u8; 12]>,
 }
 
 /// What opens in the way do to a request.
@@ -54,22 +56,23 @@ impl Model {
     }
 
     fn revoke_one(&mut self, open: &Open) {
+        let client = open.client;
         let under = self.lock_states.iter().filter(|lock| lock.open == open.other);
-        let others: Vec<_> = under.map(|lock| lock.other).chain([open.other]).collect();
+        let under = under.map(|lock| Revoked { other: lock.other, client, open: Some(open.other) });
+        let revoked: Vec<_> = under.chain([Revoked { other: open.other, client, open: None }]).collect();
         self.remove_open(open.other);
-        self.forget(open.client);
-        self.revoked.extend(others.into_iter().map(|other| Revoked { other, client: open.client }));
+        self.forget(client);
+        self.revoked.extend(revoked);
     }
 
     /// No effect if it is gone already.
     pub(super) fn revoke_lock(&mut self, client: ClientId, other: [u8; 12]) {
-        if !self.lock_states.iter().any(|lock| lock.other == other) {
-            return;
-        }
+        let Some(lock) = self.lock_states.iter().find(|lock| lock.other == other) else { return };
+        let open = Some(lock.open);
         self.lock_states.retain(|lock| lock.other != other);
         self.held.retain(|held| held.state != other);
         self.forget(client);
-        self.revoked.push(Revoked { other, client });
+        self.revoked.push(Revoked { other, client, open });
         self.cancel(client);
     }
 

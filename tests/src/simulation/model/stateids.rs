@@ -68,7 +68,8 @@ impl Model {
     }
 
     fn check_revoked(&self, client: ClientId, other: [u8; 12]) -> Result<(), Status> {
-        if self.revoked.contains(&Revoked { other, client }) { Err(NFS4ERR_EXPIRED) } else { Ok(()) }
+        let is_it = |revoked: &Revoked| revoked.other == other && revoked.client == client;
+        if self.revoked.iter().any(is_it) { Err(NFS4ERR_EXPIRED) } else { Ok(()) }
     }
 
     /// The open with a stateid, on the current file.
