@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # about: a client cut off for longer than its lease: it keeps its locks unless somebody wanted them meanwhile
 # versions: 4.0 4.1
-# checks: 18
+# checks: 21
 # lease: 10
 # kernel: lost [0-9]+ locks|Lock reclaim failed
 # limit: 400
@@ -25,7 +25,12 @@ outlast_lease() {
   done
 }
 # The first request of a client that was away: it comes back in this time or hangs.
-back() { timeout 100 bash -c "echo back >'$DIR2/back'"; }
+back() {
+  local start
+  start=$(date +%s%N)
+  timeout 100 bash -c "echo back >'$DIR2/back'" || return
+  elapsed "$start" >>"$STATE/absence"
+}
 
 lease=$(lease_of "$SECOND")
 check 'the lease is known' test "$lease" -gt 0
@@ -65,10 +70,16 @@ equal 'it is told that its lock is lost' 'Input/output error' "$(written_by want
 left=taken
 [ "$VERS" != 4.0 ] || left=free
 probe 'its lock that nobody wanted' $left other fcntl write 0 0
+# With the file closed that is over, though another stays open: new locks last.
 release wanted
+hold again "$DIR2/quiet" fcntl write 0 0
+check 'it works on' ls -l "$DIR2"
+equal 'and writes under a new lock' ok "$(written_by again)"
+probe 'which it has' taken quiet fcntl write 0 0
+release again
 release other
 probe 'the new holder still has it' taken "$DIR2/wanted" fcntl write 0 0
 release new
 probe 'the client can lock again' free "$DIR2/wanted" fcntl write 0 0
 equal 'only the new holder wrote' w123456789 "$(cat wanted)"
-figures "lease of $lease s"
+figures "lease of $lease s, back in $(sed 's/$/ ms/' "$STATE/absence" | paste -sd, | sed 's/,/ and /')"
