@@ -109,7 +109,8 @@ impl Model {
         let mut wrong = found.err().unwrap_or_else(|| vec![NFS4ERR_BAD_STATEID]);
         wrong.extend(cx.file().and_then(|file| self.stale(file)));
         if let Op::Lock { locker: Locker::Open(..), .. } = op {
-            wrong.extend([NFS4ERR_STALE_CLIENTID, NFS4ERR_EXPIRED]);
+            // The lock-owner that it names renews the lease all the same.
+            wrong.extend(self.client_of(cx, v40.clientid).err());
         }
         check(&Expect::unless(wrong), result);
     }
