@@ -74,12 +74,15 @@ impl Model {
         let unconfirmed = self.owners.iter().any(|owner| {
             owner.name.kind == Kind::Open && !owner.is_confirmed && owner.stateids.contains(&stateid.other)
         });
+        // It renews no lease.
+        if unconfirmed {
+            return check(&Expect::only(NFS4ERR_BAD_STATEID), result);
+        }
         match self.use_stateid(cx, stateid) {
             Err(mut wrong) => {
                 wrong.extend(cx.file().and_then(|file| self.stale(file)));
                 check(&Expect::unless(wrong), result);
             }
-            Ok(()) if unconfirmed => check(&Expect::only(NFS4ERR_BAD_STATEID), result),
             Ok(()) => self.run(cx, op, result),
         }
     }
