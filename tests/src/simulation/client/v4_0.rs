@@ -179,7 +179,17 @@ impl Client {
                 Op::Open { claim: Claim::Name(_), .. } => file = made,
                 _ => {}
             }
-            if !matches!(op, Op::SetClientid { .. } | Op::Read { .. } | Op::Write { .. }) {
+            // RFC 7530 section 9.5: neither of the first two ever renews a lease.
+            let renews = !matches!(
+                op,
+                Op::SetClientid { .. }
+                    | Op::SetClientidConfirm { .. }
+                    | Op::PutDir
+                    | Op::PutFile(_)
+                    | Op::Read { .. }
+                    | Op::Write { .. }
+            );
+            if renews {
                 self.renewed = self.renewed.max(Some(pending.sent));
             }
             let request = (pending, op);
