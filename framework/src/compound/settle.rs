@@ -101,12 +101,12 @@ impl Nfs4Service {
         ask: impl FnMut() -> Result<T, Refused<E>>,
     ) -> Result<T, E> {
         if !self.state.is_settled() {
-            self.settle_revoked().await?;
+            Box::pin(self.settle_revoked()).await?;
         }
         let granted = self.use_state(now, ask).await?;
         // What was granted may be what another request has revoked a moment before.
         if !self.state.is_settled() {
-            self.settle_revoked().await?;
+            Box::pin(self.settle_revoked()).await?;
         }
         Ok(granted)
     }
@@ -121,8 +121,9 @@ impl Nfs4Service {
             match ask() {
                 Ok(granted) => return Ok(granted),
                 Err(Refused::Because(reason)) => return Err(reason),
-                Err(Refused::Revoked(effects)) => self.settle_state(effects).await?,
-                Err(Refused::Full(scarce)) => self.make_room(now, scarce).await?,
+                // Boxed: so rare a thing must not make the future of every READ large.
+                Err(Refused::Revoked(effects)) => Box::pin(self.settle_state(effects)).await?,
+                Err(Refused::Full(scarce)) => Box::pin(self.make_room(now, scarce)).await?,
             }
         }
         Err(NFS4ERR_DELAY.into())
