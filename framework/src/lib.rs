@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 pub mod attr;
+pub mod callback;
 pub mod client;
 pub mod clock;
 pub mod compound;
