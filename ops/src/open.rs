@@ -15,27 +15,20 @@ use dittofs_framework::proto::{
     NFS4ERR_SYMLINK, NFS4ERR_WRONG_TYPE, OP_OPEN, StateOwner, Stateid, Status, Verifier4,
 };
 use dittofs_framework::state::{FileKey, OpenRequest, ShareDeny};
-use dittofs_framework::{register_operation, xdr_enum, xdr_struct, xdr_union};
+use dittofs_framework::{register_operation, xdr_struct, xdr_union};
 
 use crate::errors;
 use crate::fault::fs_error;
 
-pub use share::{
+pub use dittofs_framework::proto::{
+    OPEN4_RESULT_CONFIRM, OPEN4_RESULT_LOCKTYPE_POSIX, OPEN4_RESULT_PRESERVE_UNLINKED,
     OPEN4_SHARE_ACCESS_BOTH, OPEN4_SHARE_ACCESS_READ, OPEN4_SHARE_ACCESS_WANT_ANY_DELEG,
     OPEN4_SHARE_ACCESS_WANT_CANCEL, OPEN4_SHARE_ACCESS_WANT_DELEG_MASK, OPEN4_SHARE_ACCESS_WANT_NO_DELEG,
     OPEN4_SHARE_ACCESS_WANT_PUSH_DELEG_WHEN_UNCONTENDED, OPEN4_SHARE_ACCESS_WANT_READ_DELEG,
     OPEN4_SHARE_ACCESS_WANT_SIGNAL_DELEG_WHEN_RESRC_AVAIL, OPEN4_SHARE_ACCESS_WANT_WRITE_DELEG,
-    OPEN4_SHARE_ACCESS_WRITE,
+    OPEN4_SHARE_ACCESS_WRITE, OpenDelegation4, OpenDelegationType4, OpenNoneDelegation4,
 };
 pub(crate) use share::{parse_access, parse_deny};
-
-/// The open-owner is to be confirmed by OPEN_CONFIRM; in minor version 0 only.
-pub const OPEN4_RESULT_CONFIRM: u32 = 0x2;
-/// Byte-range locks are those of POSIX, unlocking and changing parts of a lock included.
-pub const OPEN4_RESULT_LOCKTYPE_POSIX: u32 = 0x4;
-/// The file stays as long as it is open, also when its last name goes: what a file system promises with its
-/// [`OpenHold`].
-pub const OPEN4_RESULT_PRESERVE_UNLINKED: u32 = 0x8;
 
 xdr_struct! {
     /// OPEN4args.
@@ -125,20 +118,6 @@ xdr_struct! {
     }
 }
 
-xdr_enum! {
-    /// open_delegation_type4.
-    pub enum OpenDelegationType4 {
-        /// OPEN_DELEGATE_NONE.
-        None = 0,
-        /// OPEN_DELEGATE_READ.
-        Read = 1,
-        /// OPEN_DELEGATE_WRITE.
-        Write = 2,
-        /// OPEN_DELEGATE_NONE_EXT.
-        NoneExt = 3,
-    }
-}
-
 xdr_struct! {
     /// OPEN4resok.
     #[derive(Clone)]
@@ -156,38 +135,14 @@ xdr_struct! {
     }
 }
 
-xdr_union! {
-    /// open_delegation4, as far as it says that there is none.
-    #[derive(Clone, PartialEq, Eq)]
-    pub enum OpenDelegation4 {
-        /// OPEN_DELEGATE_NONE.
-        0 => None(()),
-        /// OPEN_DELEGATE_NONE_EXT.
-        3 => NoneExt(OpenNoneDelegation4),
-    }
-}
-
-xdr_union! {
-    /// open_none_delegation4: why there is no delegation.
-    #[derive(Clone, PartialEq, Eq)]
-    pub enum OpenNoneDelegation4 {
-        /// WND4_NOT_WANTED.
-        0 => NotWanted(()),
-        /// WND4_NOT_SUPP_FTYPE.
-        3 => NotSuppFtype(()),
-        /// WND4_CANCELLED.
-        7 => Cancelled(()),
-    }
-}
-
 /// The operation.
 pub struct Open;
 
 impl Operation for Open {
     const DESCRIPTOR: OpDescriptor = OpDescriptor {
         flags: OpFlags::MODIFIES.union(OpFlags::SETS_FH).union(OpFlags::SETS_STATEID),
-        // stateid, cinfo, rflags, attrset of up to four words, delegation with its reason and a boolean
-        max_reply: 16 + 20 + 4 + 20 + 12,
+        // stateid, cinfo, rflags, attrset of up to four words, delegation
+        max_reply: 16 + 20 + 4 + 20 + OpenDelegation4::MAX_SIZE,
         ..OpDescriptor::new(OP_OPEN, errors::OPEN)
     };
     type Args = Open4Args;

@@ -1,12 +1,14 @@
 //! The wire types that operations share, with the RFC's names in Rust case, statuses and numbers verbatim.
 
 mod client;
+mod delegation;
 mod opnum;
 mod session;
 mod status;
 mod types;
 
 pub use client::*;
+pub use delegation::*;
 pub use opnum::*;
 pub use session::*;
 pub use status::*;

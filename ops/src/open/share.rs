@@ -1,31 +1,13 @@
 use dittofs_framework::fs::ShareAccess;
-use dittofs_framework::proto::{Minor, NFS4ERR_INVAL, Status};
+use dittofs_framework::proto::{
+    Minor, NFS4ERR_INVAL, OPEN4_SHARE_ACCESS_WANT_ANY_DELEG, OPEN4_SHARE_ACCESS_WANT_CANCEL,
+    OPEN4_SHARE_ACCESS_WANT_DELEG_MASK, OPEN4_SHARE_ACCESS_WANT_NO_DELEG,
+    OPEN4_SHARE_ACCESS_WANT_PUSH_DELEG_WHEN_UNCONTENDED, OPEN4_SHARE_ACCESS_WANT_READ_DELEG,
+    OPEN4_SHARE_ACCESS_WANT_SIGNAL_DELEG_WHEN_RESRC_AVAIL, OPEN4_SHARE_ACCESS_WANT_WRITE_DELEG, Status,
+};
 use dittofs_framework::state::ShareDeny;
 
 use super::{OpenDelegation4, OpenNoneDelegation4};
-
-/// Read.
-pub const OPEN4_SHARE_ACCESS_READ: u32 = 0x1;
-/// Write.
-pub const OPEN4_SHARE_ACCESS_WRITE: u32 = 0x2;
-/// Read and write.
-pub const OPEN4_SHARE_ACCESS_BOTH: u32 = 0x3;
-/// The bits that say which delegation is wanted.
-pub const OPEN4_SHARE_ACCESS_WANT_DELEG_MASK: u32 = 0xff00;
-/// A read delegation is wanted.
-pub const OPEN4_SHARE_ACCESS_WANT_READ_DELEG: u32 = 0x100;
-/// A write delegation is wanted.
-pub const OPEN4_SHARE_ACCESS_WANT_WRITE_DELEG: u32 = 0x200;
-/// Any delegation is wanted.
-pub const OPEN4_SHARE_ACCESS_WANT_ANY_DELEG: u32 = 0x300;
-/// No delegation is wanted.
-pub const OPEN4_SHARE_ACCESS_WANT_NO_DELEG: u32 = 0x400;
-/// No delegation is wanted any more.
-pub const OPEN4_SHARE_ACCESS_WANT_CANCEL: u32 = 0x500;
-/// A word when there is room for a delegation.
-pub const OPEN4_SHARE_ACCESS_WANT_SIGNAL_DELEG_WHEN_RESRC_AVAIL: u32 = 0x1_0000;
-/// A delegation when nothing conflicts any more.
-pub const OPEN4_SHARE_ACCESS_WANT_PUSH_DELEG_WHEN_UNCONTENDED: u32 = 0x2_0000;
 
 const WHEN_FLAGS: u32 = OPEN4_SHARE_ACCESS_WANT_SIGNAL_DELEG_WHEN_RESRC_AVAIL
     | OPEN4_SHARE_ACCESS_WANT_PUSH_DELEG_WHEN_UNCONTENDED;
