@@ -1,5 +1,14 @@
 //! Calls from the server to its clients (RFC 8881 section 2.10.3.1, RFC 7530 section 10.2.1).
 
+mod outbox;
 mod path;
 
+pub use outbox::{Callback, Outbox, Recall, ReferringCall};
 pub use path::{CallError, CallPath, CallbackCall, CallbackCredential, Rejection};
+
+/// What the service keeps of its calls to clients.
+#[derive(Debug, Default)]
+pub struct Callbacks {
+    /// What is to be carried out.
+    pub outbox: Outbox,
+}

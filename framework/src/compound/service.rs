@@ -5,6 +5,7 @@ use super::DuplicateLimits;
 use super::duplicates::Duplicates;
 use super::unsettled::Unsettled;
 use crate::attr::{IdMapper, NumericIds};
+use crate::callback::Callbacks;
 use crate::client::ClientIds;
 use crate::clock::{Clock, SystemClock};
 use crate::export::{FilehandleKey, Filehandles, Namespace};
@@ -73,6 +74,7 @@ pub struct Nfs4Service {
     pub(super) v4_0: Box<V4_0>,
     pub(super) recovery: Recovery,
     pub(super) unsettled: Unsettled,
+    pub(crate) callbacks: Callbacks,
 }
 
 impl Nfs4Service {
@@ -131,6 +133,11 @@ impl Nfs4Service {
     /// The opens and locks of all clients.
     pub fn state(&self) -> &StateTable {
         &self.state
+    }
+
+    /// What clients are called back for.
+    pub fn callbacks(&self) -> &Callbacks {
+        &self.callbacks
     }
 
     /// The lease.
@@ -275,6 +282,7 @@ impl Nfs4ServiceBuilder {
             lease: self.lease,
             recovery,
             unsettled: Unsettled::default(),
+            callbacks: Callbacks::default(),
         };
         service.announce_grace(self.grace);
         Ok(service)

@@ -1,14 +1,18 @@
 //! The wire types that operations share, with the RFC's names in Rust case, statuses and numbers verbatim.
 
+mod callback;
 mod client;
 mod delegation;
+mod notify;
 mod opnum;
 mod session;
 mod status;
 mod types;
 
+pub use callback::*;
 pub use client::*;
 pub use delegation::*;
+pub use notify::*;
 pub use opnum::*;
 pub use session::*;
 pub use status::*;
