@@ -1,10 +1,14 @@
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use dittofs_framework::proto::{
     AtMostOne, AtMostOneU32, CallbackSecParms4, ChannelAttrs4, ClientId, ClientOwner4, CreateSession4Args,
     CreateSessionFlags, ExchangeId4Args, ExchangeId4ResOk, ExchangeIdFlags, Minor, NFS_PROGRAM, NFS_V4,
     Sequence4Args, Sequence4ResOk, SessionId, StateProtect4A,
 };
-use dittofs_framework::testing::{Compound, CompoundReply, RpcClient, RpcCredential, RpcError, RpcTarget};
+use dittofs_framework::testing::{
+    Compound, CompoundReply, PendingReply, RpcClient, RpcCredential, RpcError, RpcPeer, RpcTarget,
+};
 use dittofs_framework::xdr::{Opaque, XdrEncode, XdrWriter};
 use dittofs_ops::create_session::CreateSession;
 use dittofs_ops::exchange_id::ExchangeId;
@@ -24,8 +28,15 @@ impl XdrEncode for Raw {
 
 /// A connection with a credential: compounds as they are, without a session around them.
 pub struct Client {
-    rpc: RpcClient,
+    transport: Transport,
     credential: RpcCredential,
+}
+
+enum Transport {
+    /// What the server calls on the connection is nothing that a call expects.
+    Plain(RpcClient),
+    /// Somebody else serves what the server calls, and these are the replies to compounds that were sent.
+    Peer(RpcPeer, HashMap<u32, PendingReply>),
 }
 
 impl Client {
@@ -38,7 +49,13 @@ impl Client {
     /// If the server does not take the connection.
     pub async fn connect(server: &TestServer) -> Self {
         let rpc = RpcClient::connect(server.addr).await.expect("a connection");
-        Self { rpc, credential: RpcCredential::sys(0, 0, &[]) }
+        Self { transport: Transport::Plain(rpc), credential: RpcCredential::sys(0, 0, &[]) }
+    }
+
+    /// A client, as root, on a connection on which the server calls as well.
+    pub fn over(peer: RpcPeer) -> Self {
+        let transport = Transport::Peer(peer, HashMap::new());
+        Self { transport, credential: RpcCredential::sys(0, 0, &[]) }
     }
 
     /// Speaks as another user from now on.
@@ -52,8 +69,14 @@ impl Client {
     }
 
     /// The RPC client below.
+    ///
+    /// # Panics
+    /// If the server calls on the connection as well.
     pub fn rpc(&mut self) -> &mut RpcClient {
-        &mut self.rpc
+        match &mut self.transport {
+            Transport::Plain(rpc) => rpc,
+            Transport::Peer(..) => panic!("a connection on which the server calls"),
+        }
     }
 
     /// Runs a compound as it is.
@@ -67,7 +90,11 @@ impl Client {
 
     /// Runs a compound whose RPC may fail; the results as bytes.
     pub async fn try_run(&mut self, compound: &Compound) -> Result<Bytes, RpcError> {
-        self.rpc.call(Self::COMPOUND, &self.credential, &Raw(compound.encode())).await
+        let args = Raw(compound.encode());
+        match &mut self.transport {
+            Transport::Plain(rpc) => rpc.call(Self::COMPOUND, &self.credential, &args).await,
+            Transport::Peer(peer, _) => peer.call(Self::COMPOUND, &self.credential, &args).await,
+        }
     }
 
     /// Sends a compound without waiting for the reply.
@@ -75,7 +102,16 @@ impl Client {
     /// # Panics
     /// If it cannot be sent.
     pub async fn send(&mut self, compound: &Compound) -> u32 {
-        self.rpc.send(Self::COMPOUND, &self.credential, &Raw(compound.encode())).await.expect("sent")
+        let args = Raw(compound.encode());
+        match &mut self.transport {
+            Transport::Plain(rpc) => rpc.send(Self::COMPOUND, &self.credential, &args).await.expect("sent"),
+            Transport::Peer(peer, sent) => {
+                let reply = peer.send(Self::COMPOUND, &self.credential, &args).await.expect("sent");
+                let xid = reply.xid();
+                sent.insert(xid, reply);
+                xid
+            }
+        }
     }
 
     /// Waits for the reply to a compound that was sent.
@@ -83,7 +119,11 @@ impl Client {
     /// # Panics
     /// If no reply comes that belongs to the compound.
     pub async fn receive(&mut self, xid: u32, compound: &Compound) -> CompoundReply {
-        compound.reply(&self.rpc.receive(xid).await.expect("a reply"))
+        let body = match &mut self.transport {
+            Transport::Plain(rpc) => rpc.receive(xid).await,
+            Transport::Peer(_, sent) => sent.remove(&xid).expect("a compound that was sent").results().await,
+        };
+        compound.reply(&body.expect("a reply"))
     }
 
     /// EXCHANGE_ID as a client owner of that name, which must succeed.

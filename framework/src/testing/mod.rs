@@ -6,9 +6,11 @@ mod compound;
 mod local;
 mod records;
 mod rpc_client;
+mod rpc_peer;
 pub mod state_store;
 
 pub use compound::{Compound, CompoundReply, OpReply};
 pub use local::LocalClient;
 pub use records::records_of;
 pub use rpc_client::{RpcClient, RpcCredential, RpcError, RpcTarget, encode_call, fragments};
+pub use rpc_peer::{CallReply, IncomingCall, PendingReply, RpcPeer};

@@ -13,14 +13,18 @@ use crate::rpc::record::RecordReader;
 use crate::xdr::{XdrEncode, XdrError, XdrReader, XdrWriter, encode_to_bytes};
 
 /// The longest reply that is taken, in bytes.
-const MAX_RECORD: usize = 16 << 20;
+pub(super) const MAX_RECORD: usize = 16 << 20;
 /// How long a reply is waited for: a server that does not answer fails the test instead of hanging it.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What the next connection begins its xids with. A client that begins with the same ones each time sends duplicates of what another
 /// sent before it.
 static NEXT_XIDS: AtomicU32 = AtomicU32::new(1);
 const XIDS_PER_CONNECTION: u32 = 1 << 16;
+
+pub(super) fn first_xid() -> u32 {
+    NEXT_XIDS.fetch_add(XIDS_PER_CONNECTION, Ordering::Relaxed)
+}
 
 /// Which procedure is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,8 +127,7 @@ impl RpcClient {
         let stream = TcpStream::connect(addr).await?;
         stream.set_nodelay(true)?;
         let reader = RecordReader::new(MAX_RECORD, MAX_RECORD);
-        let next_xid = NEXT_XIDS.fetch_add(XIDS_PER_CONNECTION, Ordering::Relaxed);
-        Ok(Self { stream, reader, next_xid, early: HashMap::new() })
+        Ok(Self { stream, reader, next_xid: first_xid(), early: HashMap::new() })
     }
 
     /// The client's end of the connection.
@@ -226,7 +229,7 @@ pub fn fragments(message: &[u8], size: usize) -> Vec<u8> {
 }
 
 /// The results in a reply, or the error that it tells.
-fn decode_reply(reply: &Bytes) -> Result<Bytes, RpcError> {
+pub(super) fn decode_reply(reply: &Bytes) -> Result<Bytes, RpcError> {
     let mut r = XdrReader::new(reply);
     let (_xid, msg_type, stat) = (r.u32()?, r.u32()?, r.u32()?);
     if msg_type != 1 {
