@@ -2,6 +2,7 @@
 //! the operations.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::missing_panics_doc)] // a test stops at what is not as it expects
 
+pub mod callbacks;
 mod client;
 mod gate;
 mod local;

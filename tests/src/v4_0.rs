@@ -50,9 +50,13 @@ impl ClientV4_0 {
     }
 
     /// The same over this connection, as one incarnation of the client.
-    pub async fn establish(mut client: Client, name: &str, verifier: [u8; 8]) -> Self {
-        let args = setclientid_args(name, verifier);
-        let set = client.run(&Compound::new(Minor::V0).op::<SetClientid>(&args)).await.ok();
+    pub async fn establish(client: Client, name: &str, verifier: [u8; 8]) -> Self {
+        Self::establish_with(client, &setclientid_args(name, verifier)).await
+    }
+
+    /// The same with any arguments of SETCLIENTID.
+    pub async fn establish_with(mut client: Client, args: &SetClientid4Args) -> Self {
+        let set = client.run(&Compound::new(Minor::V0).op::<SetClientid>(args)).await.ok();
         let SetClientid4ResOk { clientid, setclientid_confirm } = set.get::<SetClientid>();
         let args = SetClientidConfirm4Args { clientid, setclientid_confirm };
         client.run(&Compound::new(Minor::V0).op::<SetClientidConfirm>(&args)).await.ok();
@@ -147,16 +151,22 @@ impl ClientV4_0 {
     pub async fn open_as(&mut self, name: &str, access: u32, deny: u32, opener: &str) -> OpenFile {
         let args = self.open_args(name, access, deny, opener, crate::unchecked());
         let (fh, answer) = self.try_open(&args).await.expect("opened");
-        let mut file = OpenFile { fh, stateid: answer.stateid };
-        if answer.rflags & OPEN4_RESULT_CONFIRM != 0 {
-            self.confirm(&mut file, opener).await;
-        }
-        file
+        let stateid = self.confirm_if_asked(&fh, &answer, opener).await;
+        OpenFile { fh, stateid }
     }
 
     /// Opens a file for reading and writing, as the owner "opener".
     pub async fn open(&mut self, name: &str) -> OpenFile {
         self.open_as(name, crate::BOTH, 0, "opener").await
+    }
+
+    /// The stateid of an open after its owner was confirmed, if that was asked for.
+    pub async fn confirm_if_asked(&mut self, fh: &NfsFh4, answer: &Open4ResOk, opener: &str) -> Stateid {
+        let mut file = OpenFile { fh: fh.clone(), stateid: answer.stateid };
+        if answer.rflags & OPEN4_RESULT_CONFIRM != 0 {
+            self.confirm(&mut file, opener).await;
+        }
+        file.stateid
     }
 
     /// Confirms the owner of an open.
