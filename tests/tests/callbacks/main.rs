@@ -1,0 +1,5 @@
+//! What the server calls its clients with, over the wire.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)] // a failed step fails the test
+
+mod answers;
