@@ -1,17 +1,23 @@
 //! The attributes of one object, from the file system to the wire.
 
 use dittofs_framework::attr::{
-    AttrSource, Bitmap, FATTR4_FILEHANDLE, FATTR4_MOUNTED_ON_FILEID, NEEDS_USAGE, WRITE_ONLY, encode_fattr4,
+    AttrSource, Bitmap, DELEGATED_TIMES, FATTR4_FILEHANDLE, FATTR4_MOUNTED_ON_FILEID, NEEDS_USAGE,
+    WRITE_ONLY, encode_fattr4,
 };
 use dittofs_framework::compound::CompoundContext;
 use dittofs_framework::export::ExportNode;
 use dittofs_framework::fs::{Attributes, FsError, FsUsage};
-use dittofs_framework::proto::{NFS4_OK, NFS4ERR_INVAL, Status};
+use dittofs_framework::proto::{Minor, NFS4_OK, NFS4ERR_INVAL, Status};
 use dittofs_framework::xdr::XdrWriter;
 
-/// Refuses attributes that can be set but not read (RFC 8881 section 5.5).
-pub(crate) fn check_readable(wanted: Bitmap) -> Result<(), Status> {
-    if wanted.and(WRITE_ONLY).is_empty() { Ok(()) } else { Err(NFS4ERR_INVAL) }
+/// Refuses attributes that can be set but not read (RFC 8881 section 5.5, RFC 9754 section 5).
+pub(crate) fn check_readable(minor: Minor, wanted: Bitmap) -> Result<(), Status> {
+    if wanted.and(write_only(minor)).is_empty() { Ok(()) } else { Err(NFS4ERR_INVAL) }
+}
+
+/// Of the attributes that a minor version has those that can be set but not read.
+pub(crate) fn write_only(minor: Minor) -> Bitmap {
+    if minor == Minor::V2 { WRITE_ONLY } else { WRITE_ONLY.minus(DELEGATED_TIMES) }
 }
 
 /// What the attributes of one object are encoded from.

@@ -1,16 +1,13 @@
 //! What VERIFY and NVERIFY have in common.
 
-use dittofs_framework::attr::{Bitmap, FATTR4_RDATTR_ERROR, WRITE_ONLY};
+use dittofs_framework::attr::FATTR4_RDATTR_ERROR;
 use dittofs_framework::compound::CompoundContext;
 use dittofs_framework::op::OpDescriptor;
 use dittofs_framework::proto::{Fattr4, NFS4ERR_ATTRNOTSUPP, NFS4ERR_INVAL, Status};
 use dittofs_framework::xdr::{XdrWriter, encode_to_bytes};
 
-use crate::attributes::ObjectAttributes;
+use crate::attributes::{ObjectAttributes, write_only};
 use crate::fault::fs_error;
-
-/// What cannot be compared (RFC 8881 sections 18.15.4 and 18.31.4).
-const INCOMPARABLE: Bitmap = WRITE_ONLY.with(FATTR4_RDATTR_ERROR);
 
 /// Whether the current filehandle's object has exactly these attributes: each value has one form in XDR, so that the forms are
 /// compared.
@@ -20,7 +17,9 @@ pub(crate) async fn is_same(
     assumed: &Fattr4,
 ) -> Result<bool, Status> {
     let at = cx.current()?;
-    if !assumed.attrmask.and(INCOMPARABLE).is_empty() {
+    // What cannot be compared (RFC 8881 sections 18.15.4 and 18.31.4).
+    let incomparable = write_only(cx.minor()).with(FATTR4_RDATTR_ERROR);
+    if !assumed.attrmask.and(incomparable).is_empty() {
         return Err(NFS4ERR_INVAL);
     }
     if !assumed.attrmask.minus(at.export.supported(cx.minor())).is_empty() {

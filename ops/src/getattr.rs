@@ -48,7 +48,7 @@ impl Operation for GetAttr {
         reply: &mut XdrWriter,
     ) -> OpResult<()> {
         let wanted = args.attr_request;
-        check_readable(wanted)?;
+        check_readable(cx.minor(), wanted)?;
         let at = cx.current()?;
         let fetched = ObjectAttributes::fetch(cx, at, wanted).await;
         fetched.map_err(|error| fs_error(&Self::DESCRIPTOR, error))?.encode(cx, at, wanted, reply);

@@ -151,7 +151,7 @@ impl Operation for Open {
     async fn call(&self, cx: &mut CompoundContext<'_>, args: Open4Args) -> OpResult<Open4ResOk> {
         check_arms(cx.minor(), &args)?;
         let clientid = cx.begin_open(&args.owner, args.seqid).await?;
-        let (access, want) = parse_access(cx.minor(), args.share_access)?;
+        let (access, wants) = parse_access(cx.minor(), args.share_access)?;
         let deny = parse_deny(args.share_deny)?;
         claim::check(&args.claim)?;
         let client = cx.claimant()?.ok_or(NFS4ERR_SERVERFAULT)?;
@@ -173,7 +173,7 @@ impl Operation for Open {
             cinfo: opening.cinfo,
             rflags: result_flags(cx),
             attrset,
-            delegation: want.answer(),
+            delegation: share::no_delegation(wants),
         })
     }
 }
@@ -185,12 +185,18 @@ fn failed(error: FsError) -> Status {
     fs_error(&Open::DESCRIPTOR, error)
 }
 
-/// The arms of the unions, and the type of delegation, that came with minor version 1 do not decode in minor version 0.
+/// The arms of the unions, and the types of delegation, that a later minor version brought do not decode.
 fn check_arms(minor: Minor, args: &Open4Args) -> Result<(), Status> {
-    let is_new = matches!(args.openhow, OpenFlag4::Create(CreateHow4::Exclusive4_1(_)))
-        || matches!(args.claim, OpenClaim4::Fh(()) | OpenClaim4::DelegCurFh(_) | OpenClaim4::DelegPrevFh(()))
-        || matches!(args.claim, OpenClaim4::Previous(OpenDelegationType4::NoneExt));
-    if is_new && minor == Minor::V0 { Err(NFS4ERR_BADXDR) } else { Ok(()) }
+    let of_how = match args.openhow {
+        OpenFlag4::Create(CreateHow4::Exclusive4_1(_)) => Minor::V1,
+        _ => Minor::V0,
+    };
+    let of_claim = match args.claim {
+        OpenClaim4::Fh(()) | OpenClaim4::DelegCurFh(_) | OpenClaim4::DelegPrevFh(()) => Minor::V1,
+        OpenClaim4::Previous(held) => held.since(),
+        _ => Minor::V0,
+    };
+    if minor < of_how.max(of_claim) { Err(NFS4ERR_BADXDR) } else { Ok(()) }
 }
 
 fn result_flags(cx: &mut CompoundContext<'_>) -> u32 {

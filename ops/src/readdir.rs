@@ -9,7 +9,7 @@ use dittofs_framework::compound::CompoundContext;
 use dittofs_framework::export::ExportId;
 use dittofs_framework::op::{OpDescriptor, OpResult, Operation, built};
 use dittofs_framework::proto::{
-    Component4, Fattr4, NFS4ERR_BAD_COOKIE, NFS4ERR_TOOSMALL, OP_READDIR, Status, Verifier4,
+    Component4, Fattr4, Minor, NFS4ERR_BAD_COOKIE, NFS4ERR_TOOSMALL, OP_READDIR, Status, Verifier4,
 };
 use dittofs_framework::xdr::{XdrDecode, XdrEncode, XdrError, XdrReader, XdrWriter};
 use dittofs_framework::{register_operation, xdr_struct};
@@ -100,7 +100,7 @@ impl Operation for ReadDir {
         args: Readdir4Args,
         reply: &mut XdrWriter,
     ) -> OpResult<()> {
-        check_args(&args)?;
+        check_args(cx.minor(), &args)?;
         let mut page = Page::begin(reply, limits(cx, &args));
         let dir = cx.current()?;
         let end = if dir.export.id == ExportId::PSEUDO {
@@ -113,8 +113,8 @@ impl Operation for ReadDir {
     }
 }
 
-fn check_args(args: &Readdir4Args) -> Result<(), Status> {
-    check_readable(args.attr_request)?;
+fn check_args(minor: Minor, args: &Readdir4Args) -> Result<(), Status> {
+    check_readable(minor, args.attr_request)?;
     // Cookies 1 and 2 are never given out. The start of a directory has no verifier but zeros.
     let is_valid = match args.cookie {
         0 => args.cookieverf == Verifier4::default(),
@@ -167,13 +167,13 @@ mod tests {
         #[case] expected: Result<(), Status>,
     ) {
         let args = Readdir4Args { cookie, cookieverf, dircount: 0, maxcount, attr_request: Bitmap::EMPTY };
-        assert_eq!(check_args(&args), expected);
+        assert_eq!(check_args(Minor::V2, &args), expected);
     }
 
     #[test]
     fn a_write_only_attribute_cannot_be_asked_for() {
         let attr_request = Bitmap::of(&[FATTR4_TIME_ACCESS_SET]);
         let args = Readdir4Args { cookie: 0, cookieverf: ZEROS, dircount: 0, maxcount: 4096, attr_request };
-        assert_eq!(check_args(&args), Err(NFS4ERR_INVAL));
+        assert_eq!(check_args(Minor::V2, &args), Err(NFS4ERR_INVAL));
     }
 }

@@ -1,11 +1,12 @@
 //! SETATTR: RFC 8881 section 18.30.
 
-use dittofs_framework::attr::{Bitmap, attrset, decode_settable};
+use dittofs_framework::attr::{Bitmap, attrset, decode_setattr};
 use dittofs_framework::compound::CompoundContext;
-use dittofs_framework::fs::Authority;
+use dittofs_framework::fs::{Authority, SetTime};
 use dittofs_framework::op::{OpDescriptor, OpFlags, OpResult, Operation};
 use dittofs_framework::proto::{
-    Fattr4, FileType, Minor, NFS4ERR_INVAL, NFS4ERR_ISDIR, NFS4ERR_WRONG_TYPE, OP_SETATTR, Stateid, Status,
+    Fattr4, FileType, Minor, NFS4ERR_BAD_STATEID, NFS4ERR_INVAL, NFS4ERR_ISDIR, NFS4ERR_WRONG_TYPE,
+    OP_SETATTR, Stateid, Status,
 };
 use dittofs_framework::state::Io;
 use dittofs_framework::{register_operation, xdr_struct};
@@ -41,7 +42,11 @@ impl Operation for SetAttr {
 
     async fn call(&self, cx: &mut CompoundContext<'_>, args: Setattr4Args) -> OpResult<Bitmap> {
         let at = cx.current()?;
-        let set = decode_settable(&args.obj_attributes, &cx.attr_server(&at.export))?;
+        let set = decode_setattr(&args.obj_attributes, &cx.attr_server(&at.export))?;
+        if [set.time_access, set.time_modify].iter().any(|time| matches!(time, Some(SetTime::Delegated(_)))) {
+            // Only the holder of a delegation has such times to set (RFC 9754 section 5), and none was ever given.
+            return Err(NFS4ERR_BAD_STATEID.into());
+        }
         // The stateid matters for the size alone.
         let authority = match set.size {
             Some(_) => size_authority(cx, args.stateid).await?,

@@ -38,7 +38,7 @@ impl Volume {
         }
         state.facts = facts;
         state.exclusive = None;
-        state.touch(now);
+        note_change(&mut state, set, time_modify, now);
         // RFC 8881 section 18.30.4: setting the size changes time_modify and change, whatever the size was.
         if let Some(time) = time_modify.or(set.size.map(|_| now)) {
             state.times.modify = time;
@@ -47,9 +47,29 @@ impl Volume {
             state.times.create = time;
         }
         if let Some(time) = time_access {
-            inode.set_time_access(&mut state, time);
+            let is_late = matches!(set.time_access, Some(SetTime::Delegated(_)))
+                && time < inode.attributes(&state).time_access;
+            if !is_late {
+                inode.set_time_access(&mut state, time);
+            }
         }
         Ok(inode.attributes(&state))
+    }
+}
+
+/// Moves change and time_metadata on: to the clock's time, but where all that is set are times that the holder of a delegation
+/// kept, only so far as they say (RFC 9754 section 5).
+fn note_change(state: &mut State, set: &SetAttributes, time_modify: Option<NfsTime>, now: NfsTime) {
+    let kept = |time| matches!(time, Some(SetTime::Delegated(_)));
+    let rest = SetAttributes {
+        time_access: set.time_access.filter(|time| !kept(Some(*time))),
+        time_modify: set.time_modify.filter(|time| !kept(Some(*time))),
+        ..set.clone()
+    };
+    if !rest.is_empty() {
+        state.touch(now);
+    } else if let Some(time) = time_modify {
+        state.touch(state.times.metadata.max(time));
     }
 }
 
@@ -72,17 +92,25 @@ fn check(caller: &Credentials, state: &State, set: &SetAttributes, authority: Au
     if (set.mode.is_some() || set.time_create.is_some()) && !permission::is_owner(caller, facts) {
         return Err(FsError::Perm);
     }
-    check_times(caller, facts, set)
+    check_times(caller, facts, set, authority)
 }
 
 /// A time of the caller's choice is the owner's to set; the current one is anyone's who may write. Whoever truncates
 /// changes the time of modification anyway.
-fn check_times(caller: &Credentials, facts: &Facts, set: &SetAttributes) -> FsResult<()> {
+///
+/// Times that the holder of a delegation kept rest on the open behind it.
+fn check_times(
+    caller: &Credentials,
+    facts: &Facts,
+    set: &SetAttributes,
+    authority: Authority,
+) -> FsResult<()> {
     if permission::is_owner(caller, facts) {
         return Ok(());
     }
-    let times = [set.time_access, set.time_modify];
-    if times.iter().any(|time| matches!(time, Some(SetTime::ClientTime(_)))) {
+    let kept = |time: &SetTime| authority == Authority::Open && matches!(time, SetTime::Delegated(_));
+    let times = [set.time_access, set.time_modify].map(|time| time.filter(|time| !kept(time)));
+    if times.iter().any(|time| matches!(time, Some(SetTime::ClientTime(_) | SetTime::Delegated(_)))) {
         return Err(FsError::Perm);
     }
     let implied = set.size.is_some() && set.time_access.is_none();
@@ -115,6 +143,7 @@ pub(super) fn time_to_set(time: Option<SetTime>, now: NfsTime) -> FsResult<Optio
         None => Ok(None),
         Some(SetTime::ServerTime) => Ok(Some(now)),
         Some(SetTime::ClientTime(time)) => valid_time(time).map(Some),
+        Some(SetTime::Delegated(time)) => valid_time(time).map(|time| Some(time.min(now))),
     }
 }
 

@@ -1,7 +1,7 @@
 #[allow(clippy::wildcard_imports)] // attribute numbers, and nothing else
 use super::numbers::*;
 use super::table::{AttrKind, row};
-use super::{AttrServer, Bitmap};
+use super::{AttrServer, Bitmap, DELEGATED_TIMES};
 use crate::fs::{SetAttributes, SetTime};
 use crate::proto::{
     Fattr4, NFS4ERR_ATTRNOTSUPP, NFS4ERR_BADOWNER, NFS4ERR_BADXDR, NFS4ERR_INVAL, NfsTime, Status,
@@ -24,11 +24,20 @@ pub const SETTABLE: Bitmap = Bitmap::of(&[
     FATTR4_TIME_MODIFY_SET,
 ]);
 
+/// Reads what a client wants a new object to have: like [`decode_setattr`], without the times that only the holder of a
+/// delegation sets.
+pub fn decode_settable(fattr: &Fattr4, server: &AttrServer<'_>) -> Result<SetAttributes, Status> {
+    if !fattr.attrmask.and(server.supported).and(DELEGATED_TIMES).is_empty() {
+        return Err(NFS4ERR_INVAL);
+    }
+    decode_setattr(fattr, server)
+}
+
 /// Reads what a client wants to set.
 ///
 /// NFS4ERR_ATTRNOTSUPP for an attribute that is not supported, NFS4ERR_INVAL for one that cannot be set or a value that makes no
 /// sense, NFS4ERR_BADOWNER for a name that means nobody here, NFS4ERR_BADXDR for values that do not match the bitmap.
-pub fn decode_settable(fattr: &Fattr4, server: &AttrServer<'_>) -> Result<SetAttributes, Status> {
+pub fn decode_setattr(fattr: &Fattr4, server: &AttrServer<'_>) -> Result<SetAttributes, Status> {
     if !fattr.attrmask.minus(server.supported).is_empty() {
         return Err(NFS4ERR_ATTRNOTSUPP);
     }
@@ -62,6 +71,8 @@ fn decode_one(
         FATTR4_TIME_ACCESS_SET => set.time_access = Some(set_time(r)?),
         FATTR4_TIME_MODIFY_SET => set.time_modify = Some(set_time(r)?),
         FATTR4_TIME_CREATE => set.time_create = Some(time(r)?),
+        FATTR4_TIME_DELEG_ACCESS => set_delegated(&mut set.time_access, time(r)?)?,
+        FATTR4_TIME_DELEG_MODIFY => set_delegated(&mut set.time_modify, time(r)?)?,
         _ => return Err(NFS4ERR_INVAL),
     }
     Ok(())
@@ -87,6 +98,14 @@ fn set_time(r: &mut XdrReader<'_>) -> Result<SetTime, Status> {
     }
 }
 
+/// One and the same time cannot be set in two ways.
+fn set_delegated(slot: &mut Option<SetTime>, time: NfsTime) -> Result<(), Status> {
+    match slot.replace(SetTime::Delegated(time)) {
+        None => Ok(()),
+        Some(_) => Err(NFS4ERR_INVAL),
+    }
+}
+
 fn time(r: &mut XdrReader<'_>) -> Result<NfsTime, Status> {
     let time = NfsTime::decode(r).map_err(bad_xdr)?;
     if time.nseconds < NANOSECONDS { Ok(time) } else { Err(NFS4ERR_INVAL) }
@@ -108,8 +127,12 @@ pub fn attrset(set: &SetAttributes) -> Bitmap {
     add(set.mode.is_some(), FATTR4_MODE);
     add(set.uid.is_some(), FATTR4_OWNER);
     add(set.gid.is_some(), FATTR4_OWNER_GROUP);
-    add(set.time_access.is_some(), FATTR4_TIME_ACCESS_SET);
+    let is_delegated = |time| matches!(time, Some(SetTime::Delegated(_)));
+    let is_set = |time: Option<SetTime>| time.is_some() && !is_delegated(time);
+    add(is_set(set.time_access), FATTR4_TIME_ACCESS_SET);
     add(set.time_create.is_some(), FATTR4_TIME_CREATE);
-    add(set.time_modify.is_some(), FATTR4_TIME_MODIFY_SET);
+    add(is_set(set.time_modify), FATTR4_TIME_MODIFY_SET);
+    add(is_delegated(set.time_access), FATTR4_TIME_DELEG_ACCESS);
+    add(is_delegated(set.time_modify), FATTR4_TIME_DELEG_MODIFY);
     attrs
 }

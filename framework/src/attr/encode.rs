@@ -3,7 +3,7 @@ use super::numbers::*;
 use super::table::{AttrKind, row};
 use super::{Bitmap, IdMapper};
 use crate::fs::{Attributes, FsInfo, FsUsage};
-use crate::proto::Status;
+use crate::proto::{OpenArguments4, Status};
 use crate::xdr::{XdrEncode, XdrWriter};
 
 /// What attributes need to know of the server and the export, the same for every object in it.
@@ -20,6 +20,8 @@ pub struct AttrServer<'a> {
     pub max_write: u64,
     /// Whether the file system has extended attributes.
     pub has_xattrs: bool,
+    /// What OPEN knows.
+    pub open_arguments: &'a OpenArguments4,
     /// Names of users and groups.
     pub ids: &'a dyn IdMapper,
 }
@@ -52,8 +54,11 @@ pub const NEEDS_USAGE: Bitmap = Bitmap::of(&[
     FATTR4_SPACE_TOTAL,
 ]);
 
-/// Attributes that can be set but not read: asking for one is NFS4ERR_INVAL (RFC 8881 section 5.5).
-pub const WRITE_ONLY: Bitmap = Bitmap::of(&[FATTR4_TIME_ACCESS_SET, FATTR4_TIME_MODIFY_SET]);
+/// Attributes that can be set but not read: asking for one is NFS4ERR_INVAL (RFC 8881 section 5.5, RFC 9754 section 5).
+pub const WRITE_ONLY: Bitmap = DELEGATED_TIMES.with(FATTR4_TIME_ACCESS_SET).with(FATTR4_TIME_MODIFY_SET);
+
+/// The times that the holder of a delegation keeps for the server: it alone may set them (RFC 9754 section 5).
+pub const DELEGATED_TIMES: Bitmap = Bitmap::of(&[FATTR4_TIME_DELEG_ACCESS, FATTR4_TIME_DELEG_MODIFY]);
 
 /// Writes a fattr4 with those of the `wanted` attributes that are supported.
 pub fn encode_fattr4(w: &mut XdrWriter, wanted: Bitmap, source: &AttrSource<'_>) {

@@ -1,4 +1,4 @@
-//! Attribute numbers (RFC 8881 section 5, RFC 7862 section 12, RFC 8276 section 8.1, RFC 9754 section 3).
+//! Attribute numbers (RFC 8881 section 5, RFC 7862 section 12, RFC 8276 section 8.1, RFC 9754 sections 3 and 5.2).
 #![allow(missing_docs)] // the names are the RFCs'
 
 pub const FATTR4_SUPPORTED_ATTRS: u32 = 0;
@@ -52,4 +52,6 @@ pub const FATTR4_FS_CHARSET_CAP: u32 = 76;
 pub const FATTR4_CLONE_BLKSIZE: u32 = 77;
 pub const FATTR4_CHANGE_ATTR_TYPE: u32 = 79;
 pub const FATTR4_XATTR_SUPPORT: u32 = 82;
+pub const FATTR4_TIME_DELEG_ACCESS: u32 = 84;
+pub const FATTR4_TIME_DELEG_MODIFY: u32 = 85;
 pub const FATTR4_OPEN_ARGUMENTS: u32 = 86;

@@ -94,7 +94,9 @@ rows! {
     FATTR4_CLONE_BLKSIZE      V2 ReadOnly  |_, w| w.u32(CLONE_BLKSIZE);
     FATTR4_CHANGE_ATTR_TYPE   V2 ReadOnly  |s, w| w.u32(s.info.change_attr_type as u32);
     FATTR4_XATTR_SUPPORT      V2 ReadOnly  |s, w| w.bool(s.server.has_xattrs);
-    FATTR4_OPEN_ARGUMENTS     V2 ReadOnly  |_, w| OPEN_ARGUMENTS.iter().for_each(|set| set.encode(w));
+    FATTR4_TIME_DELEG_ACCESS  V2 WriteOnly |_, _| ();
+    FATTR4_TIME_DELEG_MODIFY  V2 WriteOnly |_, _| ();
+    FATTR4_OPEN_ARGUMENTS     V2 ReadOnly  |s, w| s.server.open_arguments.encode(w);
 }
 
 /// FH4_PERSISTENT: filehandles do not expire (RFC 8881 section 5.8.1.3).
@@ -103,17 +105,6 @@ const FH4_PERSISTENT: u32 = 0;
 const FSCHARSET_CAP4_CONTAINS_NON_UTF8: u32 = 0x1;
 /// CLONE works on any byte boundary that the file system takes; the backend answers INVAL where it does not.
 const CLONE_BLKSIZE: u32 = 1;
-
-/// open_arguments4 (RFC 9754 section 3): what OPEN knows: share_access, share_deny, share_access_want, open_claim and create_mode.
-static OPEN_ARGUMENTS: [Bitmap; 5] = [
-    Bitmap::of(&[1, 2, 3]),
-    Bitmap::of(&[0, 1, 2, 3]),
-    // OPEN_ARGS_SHARE_ACCESS_WANT_NO_DELEG: no delegation is ever given.
-    Bitmap::of(&[4]),
-    // CLAIM_NULL and CLAIM_FH.
-    Bitmap::of(&[0, 4]),
-    Bitmap::of(&[0, 1, 2, 3]),
-];
 
 /// Row index by attribute number, for numbers below 128; 255 where there is no row.
 static INDEX: [u8; 128] = {

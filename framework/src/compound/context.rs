@@ -10,8 +10,8 @@ use crate::fs::RequestContext;
 use crate::op::OpFlags;
 use crate::proto::{
     ClientId, Minor, NFS4ERR_BAD_STATEID, NFS4ERR_BADHANDLE, NFS4ERR_NOFILEHANDLE, NFS4ERR_OP_NOT_IN_SESSION,
-    NFS4ERR_REP_TOO_BIG, NFS4ERR_REP_TOO_BIG_TO_CACHE, NFS4ERR_RESOURCE, NFS4ERR_STALE, OpNum, Stateid,
-    Status,
+    NFS4ERR_REP_TOO_BIG, NFS4ERR_REP_TOO_BIG_TO_CACHE, NFS4ERR_RESOURCE, NFS4ERR_STALE, OpNum,
+    OpenArguments4, Stateid, Status,
 };
 use crate::rpc::{Connection, Principal};
 use crate::session::{ConnectionSessions, Session, SlotGuard, Within};
@@ -264,6 +264,7 @@ impl<'a> CompoundContext<'a> {
             max_read: u64::from(self.service.limits.max_io),
             max_write: u64::from(self.service.limits.max_io),
             has_xattrs: export.fs.xattrs().is_some(),
+            open_arguments: &OpenArguments4::WITHOUT_DELEGATIONS,
             ids: &*self.service.ids,
         }
     }

@@ -107,6 +107,11 @@ pub enum SetTime {
     ServerTime,
     /// This time.
     ClientTime(NfsTime),
+    /// The time that the holder of a delegation kept for the file (RFC 9754 section 5): it comes with [`Authority::Open`]. What is
+    /// after the file system's clock is the clock's time. As a time of access it is ignored if it is before the one that the file has,
+    /// and leaves [`time_metadata`](Attributes::time_metadata) and [`change`](Attributes::change) as they are; as a time of
+    /// modification it raises the first to itself, not to the clock, and adds to the second.
+    Delegated(NfsTime),
 }
 
 /// What to set, of one object. `None` leaves as it is.

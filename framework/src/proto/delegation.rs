@@ -1,6 +1,6 @@
 //! Delegations on the wire: RFC 8881 sections 10.4, 18.16 and 18.49, RFC 7530 section 16.16, and the extensions of RFC 9754.
 
-use super::{NfsTime, Stateid};
+use super::{Minor, Stateid};
 use crate::attr::Bitmap;
 use crate::xdr::Utf8;
 use crate::{xdr_enum, xdr_struct, xdr_union};
@@ -61,6 +61,17 @@ xdr_enum! {
         ReadAttrs = 4,
         /// OPEN_DELEGATE_WRITE_ATTRS_DELEG: with the times of the file (RFC 9754 section 5.2); minor version 2.
         WriteAttrs = 5,
+    }
+}
+
+impl OpenDelegationType4 {
+    /// The first minor version that has it.
+    pub const fn since(self) -> Minor {
+        match self {
+            Self::None | Self::Read | Self::Write => Minor::V0,
+            Self::NoneExt => Minor::V1,
+            Self::ReadAttrs | Self::WriteAttrs => Minor::V2,
+        }
     }
 }
 
@@ -239,13 +250,19 @@ pub const OPEN_ARGS_SHARE_ACCESS_WANT_DELEG_TIMESTAMPS: u32 = 20;
 /// open_args_share_access_want4: OPEN4_SHARE_ACCESS_WANT_OPEN_XOR_DELEGATION.
 pub const OPEN_ARGS_SHARE_ACCESS_WANT_OPEN_XOR_DELEGATION: u32 = 21;
 
-/// The times of a file that the holder of a delegation keeps for the server (RFC 9754 section 5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct DelegatedTimes {
-    /// FATTR4_TIME_DELEG_ACCESS.
-    pub access: Option<NfsTime>,
-    /// FATTR4_TIME_DELEG_MODIFY.
-    pub modify: Option<NfsTime>,
+impl OpenArguments4 {
+    /// Of a server that gives no delegations.
+    pub const WITHOUT_DELEGATIONS: Self = Self {
+        share_access: Bitmap::of(&[1, 2, 3]),
+        share_deny: Bitmap::of(&[0, 1, 2, 3]),
+        share_access_want: Bitmap::of(&[
+            OPEN_ARGS_SHARE_ACCESS_WANT_NO_DELEG,
+            OPEN_ARGS_SHARE_ACCESS_WANT_CANCEL,
+        ]),
+        // CLAIM_NULL, CLAIM_PREVIOUS, CLAIM_FH.
+        open_claim: Bitmap::of(&[0, 1, 4]),
+        create_mode: Bitmap::of(&[0, 1, 2, 3]),
+    };
 }
 
 #[cfg(test)]

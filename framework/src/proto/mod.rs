@@ -8,6 +8,7 @@ mod opnum;
 mod session;
 mod status;
 mod types;
+mod wants;
 
 pub use callback::*;
 pub use client::*;
@@ -17,6 +18,7 @@ pub use opnum::*;
 pub use session::*;
 pub use status::*;
 pub use types::*;
+pub use wants::*;
 
 /// The RPC program number of NFS (RFC 8881 section 2.6).
 pub const NFS_PROGRAM: u32 = 100_003;

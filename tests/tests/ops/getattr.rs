@@ -4,8 +4,8 @@
 use dittofs_framework::attr::{
     Bitmap, FATTR4_CHANGE, FATTR4_FILEHANDLE, FATTR4_FILEID, FATTR4_FSID, FATTR4_LEASE_TIME, FATTR4_MODE,
     FATTR4_MOUNTED_ON_FILEID, FATTR4_OPEN_ARGUMENTS, FATTR4_RDATTR_ERROR, FATTR4_SPACE_TOTAL,
-    FATTR4_SUPPATTR_EXCLCREAT, FATTR4_SUPPORTED_ATTRS, FATTR4_TIME_ACCESS_SET, FATTR4_TIME_MODIFY_SET,
-    FATTR4_TYPE, known_in,
+    FATTR4_SUPPATTR_EXCLCREAT, FATTR4_SUPPORTED_ATTRS, FATTR4_TIME_ACCESS_SET, FATTR4_TIME_DELEG_ACCESS,
+    FATTR4_TIME_DELEG_MODIFY, FATTR4_TIME_MODIFY_SET, FATTR4_TYPE, WRITE_ONLY, known_in,
 };
 use dittofs_framework::proto::{FileType, Fsid, Minor, NFS4_OK, NFS4ERR_INVAL, NfsFh4, Status};
 use dittofs_framework::xdr::XdrEncode;
@@ -14,8 +14,6 @@ use dittofs_tests::{SessionOptions, TestServerOptions};
 use rstest::rstest;
 
 use crate::tree::{Asks, Kind, Tree, fattr};
-
-const WRITE_ONLY: Bitmap = Bitmap::of(&[FATTR4_TIME_ACCESS_SET, FATTR4_TIME_MODIFY_SET]);
 
 #[rstest]
 #[case::none(&[], &[])]
@@ -58,6 +56,8 @@ async fn whatever_is_supported_can_be_had_of_every_kind(#[case] minor: Minor) {
 
 #[rstest]
 #[case::access_time(&[FATTR4_TIME_ACCESS_SET])]
+#[case::delegated_access_time(&[FATTR4_TIME_DELEG_ACCESS])]
+#[case::delegated_modify_time(&[FATTR4_TIME_DELEG_MODIFY])]
 #[case::modify_time(&[FATTR4_TIME_MODIFY_SET])]
 #[case::among_others(&[FATTR4_TYPE, FATTR4_TIME_MODIFY_SET, FATTR4_MODE])]
 #[tokio::test]
@@ -65,6 +65,17 @@ async fn what_can_only_be_set_cannot_be_had(#[case] wanted: &[u32]) {
     let mut tree = Tree::new().await;
     let args = Getattr4Args { attr_request: Bitmap::of(wanted) };
     assert_eq!(tree.run::<GetAttr>(&["export"], &args).await.unwrap_err(), NFS4ERR_INVAL);
+    tree.stop().await;
+}
+
+// RFC: 9754 section 5.2: an extension of minor version 2.
+#[tokio::test]
+async fn what_a_minor_version_does_not_have_is_absent() {
+    let session = SessionOptions { minor: Minor::V1, ..SessionOptions::default() };
+    let mut tree = Tree::with(TestServerOptions::default(), session).await;
+    let args = Getattr4Args { attr_request: Bitmap::of(&[FATTR4_TYPE, FATTR4_TIME_DELEG_ACCESS]) };
+    let answer = tree.run::<GetAttr>(&["export"], &args).await.unwrap().obj_attributes;
+    assert_eq!(answer.attrmask, Bitmap::of(&[FATTR4_TYPE]));
     tree.stop().await;
 }
 

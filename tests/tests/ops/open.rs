@@ -362,7 +362,7 @@ async fn a_word_of_creation_is_refused(#[case] at: usize, #[case] word: u32) {
 async fn a_delegation_type_is_refused() {
     let mut world = World::new().await;
     let args = claiming(OpenClaim4::Previous(OpenDelegationType4::None));
-    world.refuses_word::<Open>(&args, 40, 4).await;
+    world.refuses_word::<Open>(&args, 40, 6).await;
     let compound = put(world.session.compound(), &world.file.fh).op_with_args::<Open>(&[]);
     assert_eq!(world.session.run(compound).await.status, NFS4ERR_BADXDR);
     world.stop().await;

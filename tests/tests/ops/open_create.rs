@@ -9,7 +9,7 @@ use std::sync::Arc;
 use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
 use dittofs_framework::attr::{
     Bitmap, FATTR4_CHANGE, FATTR4_MODE, FATTR4_OWNER, FATTR4_OWNER_GROUP, FATTR4_SIZE, FATTR4_TIME_CREATE,
-    FATTR4_TIME_MODIFY, FATTR4_TIME_MODIFY_SET, FATTR4_TYPE,
+    FATTR4_TIME_DELEG_MODIFY, FATTR4_TIME_MODIFY, FATTR4_TIME_MODIFY_SET, FATTR4_TYPE,
 };
 use dittofs_framework::proto::{
     ChannelAttrs4, Fattr4, FileType, Minor, NFS4_OK, NFS4ERR_ACCESS, NFS4ERR_ATTRNOTSUPP, NFS4ERR_BADOWNER,
@@ -290,6 +290,11 @@ async fn an_exclusive_create_is_retried(#[case] how: OpenFlag4, #[case] expected
 #[case::owner_of_no_length(fattr(&[(FATTR4_OWNER, &Utf8::from(""))]), NFS4ERR_INVAL, NFS4ERR_INVAL)]
 #[case::owner_unknown(fattr(&[(FATTR4_OWNER, &Utf8::from("who@where"))]), NFS4ERR_BADOWNER, NFS4ERR_BADOWNER)]
 #[case::group_unknown(fattr(&[(FATTR4_OWNER_GROUP, &Utf8::from("-1"))]), NFS4ERR_BADOWNER, NFS4ERR_BADOWNER)]
+#[case::delegated_time(
+    fattr(&[(FATTR4_TIME_DELEG_MODIFY, &NfsTime { seconds: 1, nseconds: 0 })]),
+    NFS4ERR_INVAL,
+    NFS4ERR_INVAL
+)]
 #[case::nanoseconds(
     fattr(&[(FATTR4_TIME_MODIFY_SET, &SetTime::Client(NfsTime { seconds: 0, nseconds: 1_000_000_000 }))]),
     NFS4ERR_INVAL,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use dittofs_framework::attr::{
     Bitmap, FATTR4_FILEHANDLE, FATTR4_FILEID, FATTR4_FSID, FATTR4_MOUNTED_ON_FILEID, FATTR4_RDATTR_ERROR,
-    FATTR4_SIZE, FATTR4_SUPPORTED_ATTRS, FATTR4_TIME_ACCESS_SET, FATTR4_TIME_MODIFY_SET, FATTR4_TYPE,
+    FATTR4_SIZE, FATTR4_SUPPORTED_ATTRS, FATTR4_TIME_MODIFY_SET, FATTR4_TYPE, WRITE_ONLY,
 };
 use dittofs_framework::proto::{
     FileType, Fsid, NFS4_OK, NFS4ERR_ACCESS, NFS4ERR_BAD_COOKIE, NFS4ERR_INVAL, NFS4ERR_NOTDIR,
@@ -73,7 +73,7 @@ async fn list(tree: &mut Tree, first: Readdir4Args) -> (Vec<String>, usize) {
 async fn entries_have_the_attributes_that_getattr_answers() {
     let mut tree = Tree::new().await;
     let supported: Bitmap = tree.attribute(&["export"], FATTR4_SUPPORTED_ATTRS).await;
-    let attr_request = supported.minus(Bitmap::of(&[FATTR4_TIME_ACCESS_SET, FATTR4_TIME_MODIFY_SET]));
+    let attr_request = supported.minus(WRITE_ONLY);
     for kind in Kind::ALL {
         tree.make(&format!("{kind:?}"), kind).await;
     }

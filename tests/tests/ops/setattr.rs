@@ -3,7 +3,8 @@
 
 use dittofs_framework::attr::{
     Bitmap, FATTR4_CHANGE, FATTR4_MODE, FATTR4_OWNER, FATTR4_OWNER_GROUP, FATTR4_SIZE, FATTR4_TIME_ACCESS,
-    FATTR4_TIME_ACCESS_SET, FATTR4_TIME_CREATE, FATTR4_TIME_MODIFY, FATTR4_TIME_MODIFY_SET, FATTR4_TYPE,
+    FATTR4_TIME_ACCESS_SET, FATTR4_TIME_CREATE, FATTR4_TIME_DELEG_ACCESS, FATTR4_TIME_DELEG_MODIFY,
+    FATTR4_TIME_MODIFY, FATTR4_TIME_MODIFY_SET, FATTR4_TYPE,
 };
 use dittofs_framework::op::Operation;
 use dittofs_framework::proto::{
@@ -103,6 +104,12 @@ async fn several_attributes_are_set_at_once() {
 #[case::size_too_large(size_attr(u64::MAX), NFS4ERR_FBIG)]
 #[case::no_values(Fattr4 { attrmask: Bitmap::of(&[FATTR4_MODE]), attr_vals: Opaque::default() }, NFS4ERR_BADXDR)]
 #[case::values_left_over(fattr(&[(FATTR4_MODE, &0_u64)]), NFS4ERR_BADXDR)]
+#[case::delegated_access_time_without_delegation(fattr(&[(FATTR4_TIME_DELEG_ACCESS, &LONG_AGO)]), NFS4ERR_BAD_STATEID)]
+#[case::delegated_modify_time_without_delegation(fattr(&[(FATTR4_TIME_DELEG_MODIFY, &LONG_AGO)]), NFS4ERR_BAD_STATEID)]
+#[case::one_time_in_two_ways(
+    fattr(&[(FATTR4_TIME_MODIFY_SET, &SetTime::Server), (FATTR4_TIME_DELEG_MODIFY, &LONG_AGO)]),
+    NFS4ERR_INVAL
+)]
 #[case::time_of_no_kind(fattr(&[(FATTR4_TIME_MODIFY_SET, &2_u32)]), NFS4ERR_BADXDR)]
 #[tokio::test]
 async fn attributes_are_refused_and_none_is_set(#[case] attributes: Fattr4, #[case] expected: Status) {

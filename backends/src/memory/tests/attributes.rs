@@ -2,7 +2,9 @@
 //!
 //! RFC: 8881 section 18.30. Origin: POSIX chmod, chown, utimensat, truncate.
 
-use dittofs_framework::fs::{Authority, FileSystem, FsError, FsResult, NewNode, SetAttributes, SetTime};
+use dittofs_framework::fs::{
+    Attributes, Authority, FileSystem, FsError, FsResult, NewNode, SetAttributes, SetTime,
+};
 use dittofs_framework::proto::NfsTime;
 use rstest::rstest;
 
@@ -119,6 +121,72 @@ fn set_id_bits(#[case] uid: u32, #[case] groups: &[u32], #[case] set: SetAttribu
     world.chown(&file, OWNER, GROUP);
     world.chmod(&root(), &file, 0o6777).unwrap();
     assert_eq!(world.set(&user(uid, groups), &file, &set).unwrap().mode, expected);
+}
+
+/// What a file had before times were set that the holder of a delegation kept, and after.
+fn delegated(set: impl FnOnce(NfsTime) -> SetAttributes) -> (Attributes, Attributes) {
+    let world = World::new();
+    let file = world.file(&root(), &world.root(), "f", 0o644).unwrap();
+    let before = world.attributes(&file).unwrap();
+    let set = set(before.time_modify);
+    let after = run(world.fs.set_attributes(&user(11, &[]), &file, &set, Authority::Open)).unwrap();
+    (before, after)
+}
+
+fn just_after(time: NfsTime) -> NfsTime {
+    NfsTime { nseconds: time.nseconds + 1, ..time }
+}
+
+const FAR: NfsTime = NfsTime { seconds: i64::MAX, nseconds: 1 };
+
+// Origin: own. RFC: 9754 section 5.
+#[test]
+fn a_delegated_access_time_is_no_change() {
+    let (before, after) = delegated(|now| access(SetTime::Delegated(just_after(now))));
+    assert_eq!(after, Attributes { time_access: just_after(before.time_access), ..before });
+}
+
+// Origin: own. RFC: 9754 section 5.
+#[test]
+fn a_delegated_access_time_before_that_of_the_file_is_ignored() {
+    let (before, after) = delegated(|_| access(SetTime::Delegated(THEN)));
+    assert_eq!(after, before);
+}
+
+// Origin: own. RFC: 9754 section 5.
+#[test]
+fn a_delegated_modify_time_is_the_time_of_the_change() {
+    let (before, after) = delegated(|now| modify(SetTime::Delegated(just_after(now))));
+    let time = just_after(before.time_modify);
+    assert_eq!((after.time_modify, after.time_metadata, after.change), (time, time, before.change + 1));
+}
+
+// Origin: own. RFC: 9754 section 5.
+#[test]
+fn a_delegated_modify_time_does_not_turn_back_time_metadata() {
+    let (before, after) = delegated(|_| modify(SetTime::Delegated(THEN)));
+    assert_eq!((after.time_modify, after.time_metadata), (THEN, before.time_metadata));
+}
+
+// Origin: own. RFC: 9754 section 5.
+#[test]
+fn delegated_times_do_not_run_ahead_of_the_clock() {
+    let (_, after) = delegated(|_| SetAttributes {
+        time_access: Some(SetTime::Delegated(FAR)),
+        ..modify(SetTime::Delegated(FAR))
+    });
+    assert!(after.time_access < FAR && after.time_modify < FAR);
+    assert_eq!(after.time_access, after.time_modify, "the clock is read once");
+    assert_eq!(after.time_metadata, after.time_modify);
+}
+
+// Origin: own. RFC: 9754 section 5: only the holder of a delegation, whose open was checked.
+#[test]
+fn delegated_times_need_an_open() {
+    let world = World::new();
+    let file = world.file(&root(), &world.root(), "f", 0o666).unwrap();
+    let set = access(SetTime::Delegated(THEN));
+    assert_eq!(world.set(&user(11, &[]), &file, &set).unwrap_err(), FsError::Perm);
 }
 
 #[test]
