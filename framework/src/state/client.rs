@@ -2,6 +2,7 @@ use foldhash::{HashMap, HashSet};
 
 use std::sync::Arc;
 
+use super::delegation_counters::RevokeReason;
 use super::ids::StateKey;
 use super::lock_order::{CLIENT, Ranked};
 use crate::client::Client;
@@ -20,7 +21,7 @@ pub(super) struct ClientRecord {
     pub(super) waiting: Quota,
 }
 
-/// The opens of a client.
+/// The opens and delegations of a client.
 #[derive(Default)]
 pub(super) struct ClientOpens {
     /// The client is gone: no state may be added.
@@ -28,11 +29,38 @@ pub(super) struct ClientOpens {
     /// All was revoked from it, with its lease (RFC 7530 section 9.6.3.2): nothing may be opened.
     canceled: bool,
     keys: HashSet<StateKey>,
-    /// Stateids of opens and of locks that were revoked and not freed yet; with that of a lock, the open that it hangs on.
-    revoked: HashMap<StateKey, Option<StateKey>>,
+    delegations: HashSet<StateKey>,
+    /// Stateids that were revoked and not freed yet.
+    revoked: HashMap<StateKey, Revoked>,
+}
+
+/// How a stateid was lost.
+struct Revoked {
+    why: RevokeReason,
+    /// Of a lock: the open that it hung on.
+    open: Option<StateKey>,
+}
+
+/// All that a client had.
+pub(super) struct Everything {
+    pub(super) opens: Vec<StateKey>,
+    pub(super) delegations: Vec<StateKey>,
+    pub(super) revoked: Vec<StateKey>,
 }
 
 impl ClientOpens {
+    fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.delegations.is_empty()
+    }
+
+    fn everything(&self) -> Everything {
+        Everything {
+            opens: self.keys.iter().copied().collect(),
+            delegations: self.delegations.iter().copied().collect(),
+            revoked: self.revoked.keys().copied().collect(),
+        }
+    }
+
     fn check_room(&self, limit: usize) -> Result<(), Status> {
         if self.dropped || self.canceled {
             return Err(NFS4ERR_EXPIRED);
@@ -78,12 +106,12 @@ impl ClientRecord {
     }
 
     /// Notes that a stateid was revoked, to be remembered until it is freed; false if the client is gone.
-    pub(super) fn add_revoked(&self, key: StateKey, open: Option<StateKey>) -> bool {
+    pub(super) fn add_revoked(&self, key: StateKey, open: Option<StateKey>, why: RevokeReason) -> bool {
         let mut opens = self.opens.lock();
         if opens.dropped {
             return false;
         }
-        opens.revoked.insert(key, open);
+        opens.revoked.insert(key, Revoked { why, open });
         self.show_revoked(&opens);
         true
     }
@@ -98,7 +126,7 @@ impl ClientRecord {
     /// Forgets the stateids of locks that were revoked under an open, and returns them.
     pub(super) fn take_revoked_under(&self, open: StateKey) -> Vec<StateKey> {
         let mut opens = self.opens.lock();
-        let under = opens.revoked.extract_if(|_, of| *of == Some(open)).map(|(key, _)| key).collect();
+        let under = opens.revoked.extract_if(|_, lost| lost.open == Some(open)).map(|(key, _)| key).collect();
         self.show_revoked(&opens);
         under
     }
@@ -108,16 +136,53 @@ impl ClientRecord {
     fn show_revoked(&self, opens: &ClientOpens) {
         const SOME: SequenceStatus = SequenceStatus::EXPIRED_SOME_STATE_REVOKED;
         const ALL: SequenceStatus = SequenceStatus::EXPIRED_ALL_STATE_REVOKED;
-        if opens.revoked.is_empty() && !self.client.status().intersects(SOME | ALL) {
+        const RECALLABLE: SequenceStatus = SequenceStatus::RECALLABLE_STATE_REVOKED;
+        let any = SOME | ALL | RECALLABLE;
+        if opens.revoked.is_empty() && !self.client.status().intersects(any) {
             return;
         }
-        let shown = match (opens.revoked.is_empty(), opens.keys.is_empty()) {
-            (true, _) => SequenceStatus::empty(),
-            (false, true) => ALL,
-            (false, false) => SOME,
-        };
-        self.client.clear_status((SOME | ALL) - shown);
+        let has_lost = |why: RevokeReason| opens.revoked.values().any(|lost| lost.why == why);
+        let mut shown = SequenceStatus::empty();
+        if has_lost(RevokeReason::LeaseExpired) {
+            shown |= if opens.is_empty() { ALL } else { SOME };
+        }
+        if has_lost(RevokeReason::NotReturned) {
+            shown |= RECALLABLE;
+        }
+        self.client.clear_status(any - shown);
         self.client.set_status(shown);
+    }
+
+    /// Notes a delegation of the client; false if it has too many, or was dropped or lost all meanwhile.
+    pub(super) fn add_delegation(&self, key: StateKey, limit: usize) -> bool {
+        let mut opens = self.opens.lock();
+        let has_room = !opens.dropped && !opens.canceled && opens.delegations.len() < limit;
+        if has_room {
+            opens.delegations.insert(key);
+            self.show_revoked(&opens);
+        }
+        has_room
+    }
+
+    /// Forgets a delegation of the client.
+    pub(super) fn remove_delegation(&self, key: StateKey) {
+        let mut opens = self.opens.lock();
+        opens.delegations.remove(&key);
+        self.show_revoked(&opens);
+    }
+
+    pub(super) fn delegation_count(&self) -> usize {
+        self.opens.lock().delegations.len()
+    }
+
+    /// The delegations that there are.
+    pub(super) fn delegation_keys(&self) -> Vec<StateKey> {
+        self.opens.lock().delegations.iter().copied().collect()
+    }
+
+    /// Whether the client has a file open or a delegation.
+    pub(super) fn has_state(&self) -> bool {
+        !self.opens.lock().is_empty()
     }
 
     /// Whether the client has a file open.
@@ -135,18 +200,20 @@ impl ClientRecord {
         self.opens.lock().keys.iter().copied().collect()
     }
 
-    /// Lets no more opens in and returns those that there are.
-    pub(super) fn cancel(&self) -> Vec<StateKey> {
+    /// Lets no more opens in and returns what there is.
+    pub(super) fn cancel(&self) -> Everything {
         let mut opens = self.opens.lock();
         opens.canceled = true;
-        opens.keys.iter().copied().collect()
+        opens.everything()
     }
 
-    /// Lets no more state in and returns the opens that there are, and the revoked stateids.
-    pub(super) fn close_door(&self) -> (Vec<StateKey>, Vec<StateKey>) {
+    /// Lets no more state in and returns what there is. What was revoked is forgotten.
+    pub(super) fn close_door(&self) -> Everything {
         let mut opens = self.opens.lock();
         opens.dropped = true;
-        (opens.keys.iter().copied().collect(), opens.revoked.drain().map(|(key, _)| key).collect())
+        let everything = opens.everything();
+        opens.revoked.clear();
+        everything
     }
 
     #[cfg(any(test, feature = "testing"))]
@@ -164,6 +231,11 @@ impl Quota {
     pub(super) fn take(&self, more: usize, limit: usize) -> Result<(), Full> {
         let added = |count: usize| count.checked_add(more).filter(|after| *after <= limit);
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, added).map(drop).map_err(|_| Full)
+    }
+
+    /// Counts one in, without a limit.
+    pub(super) fn take_one(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts out.

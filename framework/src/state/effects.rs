@@ -2,7 +2,9 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::delegation::Recall;
 use super::lock::LockError;
+use super::stripes::FileStripe;
 use crate::client::Client;
 use crate::fs::OpenHold;
 use crate::proto::Status;
@@ -17,26 +19,38 @@ pub struct Effects {
     /// Clients of which something was revoked: they may not reclaim after a restart (RFC 8881 section 8.4.3), which is to
     /// be on stable storage before anybody is given what was taken from them.
     pub revoked_from: SmallVec<[Arc<Client>; 1]>,
+    /// Delegations that are to be asked for.
+    pub recalls: Vec<Recall>,
+    /// Files of which a delegation is gone, for those who wait for it.
+    pub returned: SmallVec<[FileStripe; 1]>,
 }
 
 impl Effects {
     /// Nothing but a hold to let go.
     pub(super) fn release(hold: OpenHold) -> Self {
-        Self { holds: SmallVec::from_iter([hold]), revoked_from: SmallVec::new() }
+        Self { holds: SmallVec::from_iter([hold]), ..Self::default() }
     }
 
     /// Nothing but that something of this client was revoked.
     pub(super) fn revoked(client: &Arc<Client>) -> Self {
-        Self { holds: SmallVec::new(), revoked_from: SmallVec::from_iter([client.clone()]) }
+        Self { revoked_from: SmallVec::from_iter([client.clone()]), ..Self::default() }
+    }
+
+    /// A delegation is gone, and its hold is to be let go.
+    pub(super) fn returned(hold: OpenHold, file: FileStripe) -> Self {
+        let (holds, returned) = (SmallVec::from_iter([hold]), SmallVec::from_iter([file]));
+        Self { holds, returned, ..Self::default() }
     }
 
     /// Adds what another change left to do.
     pub(crate) fn add(&mut self, other: Self) {
         self.holds.extend(other.holds);
         self.revoked_from.extend(other.revoked_from);
+        self.recalls.extend(other.recalls);
+        self.returned.extend(other.returned);
     }
 
-    /// Lets go what is to be let go.
+    /// Lets go what is to be let go. The rest is the service's to do.
     pub fn run(self) {
         drop(self.holds);
     }
@@ -50,6 +64,9 @@ pub enum Refused<E = Status> {
     /// State of clients whose lease ran out was in the way, and has been revoked (RFC 8881 section 8.4.3). Once the
     /// effects are settled, the same request is to be made again.
     Revoked(Effects),
+    /// Delegations of other clients are in the way. They were recalled now or before: the effects have those of now. When one of
+    /// the group of files is returned, the same request may be made again.
+    Recalled(Effects, FileStripe),
     /// A total over all clients is at its limit: if a client that has some of it and whose lease ran out can be let go, the
     /// same request may be made again.
     Full(Scarce),
@@ -72,6 +89,7 @@ impl<E> Refused<E> {
         match self {
             Self::Because(reason) => Refused::Because(f(reason)),
             Self::Revoked(effects) => Refused::Revoked(effects),
+            Self::Recalled(effects, file) => Refused::Recalled(effects, file),
             Self::Full(scarce) => Refused::Full(scarce),
         }
     }

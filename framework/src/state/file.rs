@@ -4,10 +4,12 @@ use std::sync::Arc;
 use foldhash::{HashMap, HashMapExt};
 
 use super::client::ClientRecord;
+use super::delegation::{Delegation, Delegations};
 use super::ids::{FileKey, Seqid, StateKey};
 use super::lock_order::{FILE, Ranked};
 use super::range_locks::{OwnerKey, RangeLocks};
 use super::share::{OpenModes, ShareCounts};
+use super::table::Found;
 use super::waiters::Waiters;
 use crate::fs::OpenHold;
 use crate::proto::{NFS4ERR_BAD_STATEID, NFS4ERR_OLD_STATEID, StateOwner, Status};
@@ -37,6 +39,7 @@ pub(super) struct FileInner {
     pub(super) lock_owners: LockOwners,
     pub(super) locks: RangeLocks,
     pub(super) waiters: Waiters,
+    pub(super) delegations: Delegations,
 }
 
 /// A file opened by an open-owner.
@@ -64,13 +67,15 @@ pub(super) struct LockState {
 impl FileInner {
     /// Whether there is nothing here that keeps the file in the table.
     pub(super) fn is_empty(&self) -> bool {
-        self.opens.is_empty()
+        self.opens.is_empty() && self.delegations.is_empty()
     }
 
-    /// The current seqid of a state of either type; `None` if there is no such state.
-    pub(super) fn seqid(&self, key: StateKey) -> Option<Seqid> {
-        let of_open = self.opens.get(&key).map(|open| open.seqid);
-        of_open.or_else(|| self.lock_states.get(&key).map(|lock| lock.seqid))
+    /// The current seqid of a state of any type; `None` if there is no such state.
+    pub(super) fn seqid(&self, at: &Found) -> Option<Seqid> {
+        let of_open = self.opens.get(&at.key).map(|open| open.seqid);
+        let of_lock = || self.lock_states.get(&at.key).map(|lock| lock.seqid);
+        let of_delegation = || self.delegations.find(at.client, at.key).map(|_| Delegation::SEQID);
+        of_open.or_else(of_lock).or_else(of_delegation)
     }
 
     /// The open with this stateid.

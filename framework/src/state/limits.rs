@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 /// How much state there may be. What a limit refuses is answered with NFS4ERR_DELAY, or NFS4ERR_LOCK_RANGE where an
 /// unlock would split a lock: see [`StateTable`](super::StateTable).
 #[derive(Debug, Clone)]
@@ -20,6 +22,14 @@ pub struct StateLimits {
     pub waiters_per_file: usize,
     /// Requests of one client that have a place in such a queue.
     pub waiters_per_client: usize,
+    /// Delegations of one client. Who has as many is given no more.
+    pub delegations_per_client: usize,
+    /// Delegations of all clients.
+    pub delegations_total: usize,
+    /// How long after a recall no delegation of the file is given.
+    pub regrant_after: Duration,
+    /// How long a request waits for a delegation to be returned before it gets NFS4ERR_DELAY.
+    pub recall_wait: Duration,
     /// Stateids of one TEST_STATEID; more are NFS4ERR_REQ_TOO_BIG.
     pub stateids_per_test: usize,
 }
@@ -36,6 +46,10 @@ impl Default for StateLimits {
             locks_total: 100_000,
             waiters_per_file: 64,
             waiters_per_client: 1_000,
+            delegations_per_client: 50_000,
+            delegations_total: 200_000,
+            regrant_after: Duration::from_secs(5),
+            recall_wait: Duration::from_secs(1),
             stateids_per_test: 4_096,
         }
     }

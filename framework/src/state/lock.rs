@@ -111,7 +111,8 @@ impl StateTable {
             Locker::New { open, .. } => open,
             Locker::Existing(state) => state,
         };
-        self.on_state(caller, sent, Some(file), |file, inner, key| {
+        self.on_state(caller, sent, Some(file), |at, inner| {
+            let (file, key) = (&at.file, at.key);
             let holder = find_holder(inner, key, sent.seqid, locker)?;
             check_open_mode(inner, holder.open, wanted.kind)?;
             inner.waiters.expire(caller.now);
@@ -221,13 +222,13 @@ impl StateTable {
         file: &FileKey,
         range: &ByteRange,
     ) -> Result<Stateid, Status> {
-        self.on_state(caller, stateid, Some(file), |_, inner, key| {
-            let lock = inner.lock_state(key, stateid.seqid)?;
+        self.on_state(caller, stateid, Some(file), |at, inner| {
+            let lock = inner.lock_state(at.key, stateid.seqid)?;
             let change = inner.locks.plan_unlock(lock.owner, range);
             let client = inner.opens.get(&lock.open).ok_or(NFS4ERR_SERVERFAULT)?.client.clone();
             self.admit_change(inner, &client, &change).map_err(|_| NFS4ERR_LOCK_RANGE)?;
             self.make_change(inner, &client, &change);
-            self.advance(inner, key)
+            self.advance(inner, at.key)
         })
     }
 

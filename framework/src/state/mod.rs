@@ -1,4 +1,5 @@
-//! The state core: stateids, opens with share reservations, byte-range locks (RFC 8881 sections 8 and 9).
+//! The state core: stateids, opens with share reservations, byte-range locks (RFC 8881 sections 8 and 9), delegations (section
+//! 10).
 //!
 //! It is sans-I/O: synchronous functions that never wait for anything but a short lock, and return what is left to do
 //! as [`Effects`]. [`StateTable`] is the one entry. Everything that can conflict lives per file, so that two files
@@ -17,8 +18,11 @@
 
 mod caller;
 mod client;
+mod delegation;
+mod delegation_counters;
 mod effects;
 mod file;
+mod grant;
 mod ids;
 mod interval_tree;
 #[cfg(any(test, feature = "testing"))]
@@ -27,13 +31,16 @@ mod limits;
 mod lock;
 pub(crate) mod lock_order;
 mod open;
+mod policy;
 mod range;
 mod range_locks;
+mod recall;
 mod revoke;
 pub(crate) mod sharded;
 mod share;
 mod stateid;
 mod steps;
+mod stripes;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -41,14 +48,23 @@ mod v4_0;
 mod waiters;
 
 pub use caller::Caller;
+pub use delegation::{DelegationType, DelegationView, Recall, RecallReason, ReferringCall};
+pub use delegation_counters::{DelegationCounts, RevokeReason};
 pub use effects::{Effects, Refused, Scarce};
+pub use grant::{
+    BesideOpen, DelegationClaim, DelegationRequest, GrantedDelegation, Timestamps, WhyNot, WriteDelegated,
+};
 pub use ids::FileKey;
 #[cfg(any(test, feature = "testing"))]
 pub use invariants::Violation;
 pub use limits::StateLimits;
 pub use lock::{LockConflict, LockError, Locker};
-pub use open::{Granted, OpenRequest, OpenUndo};
+pub use open::{Beside, Granted, OpenRequest, OpenUndo};
+pub use policy::{
+    CallbackPath, DelegationPolicy, DelegationQuestion, GrantWhenUncontended, NoDelegations, Want,
+};
 pub use range::{ByteRange, LockKind};
 pub use share::ShareDeny;
 pub use stateid::{Freed, Io};
+pub use stripes::{Changing, FileStripe};
 pub use table::{Held, StateTable};

@@ -4,8 +4,10 @@ use foldhash::{HashMap, HashMapExt};
 
 use super::caller::Caller;
 use super::client::{ClientRecord, Full};
+use super::delegation::{Delegation, RecallReason};
 use super::effects::{Effects, Refused, Scarce};
 use super::file::{FileInner, FileState, Open, compact};
+use super::grant::{BesideOpen, DelegationRequest, GrantedDelegation, WhyNot};
 use super::ids::{FileKey, Seqid, StateKey};
 use super::share::{OpenModes, ShareDeny};
 use super::table::{Place, StateRef, StateTable};
@@ -28,32 +30,58 @@ pub struct OpenRequest<'a> {
     pub deny: ShareDeny,
     /// Access that this call alone makes use of: write, when it is to truncate the file. It must not be denied either.
     pub passing: ShareAccess,
+    /// The delegation that is to be given with the open if possible.
+    pub delegation: Option<DelegationRequest>,
     /// Keeps the file alive. If the owner has the file open already, one hold is enough and this one is let go.
     pub hold: OpenHold,
 }
 
 impl OpenRequest<'_> {
+    /// What the open, and the call itself, use of the file.
+    fn uses(&self) -> ShareAccess {
+        self.access | self.passing
+    }
+
     /// RFC 8881 section 9.7.
     fn conflicts_with(&self, open: OpenModes) -> bool {
-        let used = self.access | self.passing;
-        (open.deny().bits() & used.bits()) | (open.access().bits() & self.deny.bits()) != 0
+        (open.deny().bits() & self.uses().bits()) | (open.access().bits() & self.deny.bits()) != 0
     }
 }
 
 /// An open that was granted.
 #[derive(Debug)]
 pub struct Granted {
-    /// The open stateid.
+    /// The open stateid. If the delegation stands for the open: that of the delegation.
     pub stateid: Stateid,
+    /// The delegation that was asked for.
+    pub delegation: Option<Result<GrantedDelegation, WhyNot>>,
+    /// Whether there is an open.
+    pub beside: Beside,
     /// What is left to do.
     pub effects: Effects,
     /// Takes the open back, should a later step of the operation fail.
     pub undo: OpenUndo,
 }
 
+/// What an OPEN made besides a delegation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    /// An open.
+    Open,
+    /// Nothing: the delegation stands for the open (RFC 9754 section 5).
+    Nothing,
+}
+
 /// What an OPEN changed, for [`StateTable::undo_open`].
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct OpenUndo {
+    open: Option<UndoOpen>,
+    /// The delegation that it gave.
+    delegation: Option<Stateid>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct UndoOpen {
     key: StateKey,
     /// After the OPEN.
     seqid: Seqid,
@@ -66,6 +94,24 @@ struct Before {
     modes: OpenModes,
     seqid: Seqid,
     principal: Option<u32>,
+}
+
+impl OpenUndo {
+    fn of(key: StateKey, seqid: Seqid, before: Option<Before>) -> Self {
+        Self { open: Some(UndoOpen { key, seqid, before }), delegation: None }
+    }
+}
+
+impl Granted {
+    fn in_place_of_open(delegation: GrantedDelegation) -> Self {
+        Self {
+            stateid: delegation.stateid,
+            delegation: Some(Ok(delegation)),
+            beside: Beside::Nothing,
+            effects: Effects::default(),
+            undo: OpenUndo { open: None, delegation: Some(delegation.stateid) },
+        }
+    }
 }
 
 impl StateTable {
@@ -82,11 +128,53 @@ impl StateTable {
                 let conflicts = |_: &StateKey, open: &Open| request.conflicts_with(open.modes);
                 return Err(self.refuse_or_revoke(inner, now, NFS4ERR_SHARE_DENIED, conflicts));
             }
-            match inner.open_owners.get(request.owner).copied() {
-                Some(key) => Ok(self.upgrade(inner, key, request)?),
-                None => self.open_new(file, inner, &client, request),
-            }
+            let by = (Some(client.id()), RecallReason::Open);
+            let (writes, denies_read) =
+                (request.uses().contains(ShareAccess::WRITE), request.deny.contains(ShareDeny::READ));
+            let conflicts = |held: &Delegation| Self::open_conflicts(held.kind, writes, denies_read);
+            self.recall_conflicts(&request.file, inner, now, by, conflicts)?;
+            self.open_and_delegate(file, inner, &client, now, request)
         })
+    }
+
+    /// Opens what nothing is in the way of.
+    fn open_and_delegate(
+        &self,
+        file: &Arc<FileState>,
+        inner: &mut FileInner,
+        client: &Arc<ClientRecord>,
+        now: Timestamp,
+        request: &OpenRequest<'_>,
+    ) -> Result<Granted, Refused> {
+        let existing = inner.open_owners.get(request.owner).copied();
+        let checked = (request.principal, request.access);
+        let mut delegation = request.delegation.map(|wanted| {
+            let verdict = self.check_grant(&request.file, inner, client.id(), now, &wanted);
+            verdict.map(|()| wanted)
+        });
+        if let Some(Ok(wanted)) = delegation
+            && wanted.open == BesideOpen::UnlessDelegated
+            && existing.is_none()
+            && request.deny.is_empty()
+        {
+            match self.delegate(file, inner, client, request.hold.clone(), checked, &wanted) {
+                Ok(granted) => return Ok(Granted::in_place_of_open(granted)),
+                Err(why) => delegation = Some(Err(why)),
+            }
+        }
+        let mut granted = match existing {
+            Some(key) => self.upgrade(inner, key, request)?,
+            None => self.open_new(file, inner, client, request)?,
+        };
+        let delegation = delegation.map(|verdict| {
+            verdict.and_then(|wanted| {
+                self.delegate(file, inner, client, request.hold.clone(), checked, &wanted)
+            })
+        });
+        if let Some(Ok(given)) = &delegation {
+            granted.undo.delegation = Some(given.stateid);
+        }
+        Ok(Granted { delegation, ..granted })
     }
 
     /// Whether a client may open one more file: for an OPEN that would have to make the file first.
@@ -127,8 +215,10 @@ impl StateTable {
         inner.opens.insert(key, open);
         Ok(Granted {
             stateid: self.stateid(key, Seqid::FIRST),
+            delegation: None,
+            beside: Beside::Open,
             effects: Effects::default(),
-            undo: OpenUndo { key, seqid: Seqid::FIRST, before: None },
+            undo: OpenUndo::of(key, Seqid::FIRST, None),
         })
     }
 
@@ -147,20 +237,29 @@ impl StateTable {
         open.principal = open.principal.filter(|principal| *principal == request.principal);
         Ok(Granted {
             stateid: self.stateid(key, open.seqid),
+            delegation: None,
+            beside: Beside::Open,
             effects: Effects::release(request.hold.clone()),
-            undo: OpenUndo { key, seqid: open.seqid, before: Some(before) },
+            undo: OpenUndo::of(key, open.seqid, Some(before)),
         })
     }
 
     /// Takes back an OPEN whose stateid no client has seen. An OPEN that came upon it meanwhile stays, with what it
     /// found.
     pub fn undo_open(&self, undo: &OpenUndo) -> Effects {
-        let file = self.stateids.shard(&undo.key).get(&undo.key).and_then(StateRef::file);
-        let undone = file.and_then(|file| self.enter(&file, |inner| self.undo_in(inner, undo)));
-        undone.unwrap_or_default()
+        let mut effects = Effects::default();
+        if let Some(open) = &undo.open {
+            let file = self.stateids.shard(&open.key).get(&open.key).and_then(StateRef::file);
+            let undone = file.and_then(|file| self.enter(&file, |inner| self.undo_in(inner, open)));
+            effects.add(undone.unwrap_or_default());
+        }
+        if let Some(delegation) = &undo.delegation {
+            effects.add(self.undo_grant(delegation));
+        }
+        effects
     }
 
-    fn undo_in(&self, inner: &mut FileInner, undo: &OpenUndo) -> Effects {
+    fn undo_in(&self, inner: &mut FileInner, undo: &UndoOpen) -> Effects {
         let Some(open) = inner.opens.get_mut(&undo.key).filter(|open| open.seqid == undo.seqid) else {
             return Effects::default();
         };
@@ -180,14 +279,14 @@ impl StateTable {
         access: ShareAccess,
         deny: ShareDeny,
     ) -> Result<Stateid, Status> {
-        self.on_state(caller, stateid, Some(file), |_, inner, key| {
-            let modes = inner.open(key, stateid.seqid)?.modes.downgraded(access, deny)?;
-            let open = inner.opens.get_mut(&key).ok_or(NFS4ERR_SERVERFAULT)?;
+        self.on_state(caller, stateid, Some(file), |at, inner| {
+            let modes = inner.open(at.key, stateid.seqid)?.modes.downgraded(access, deny)?;
+            let open = inner.opens.get_mut(&at.key).ok_or(NFS4ERR_SERVERFAULT)?;
             inner.shares.remove(open.modes);
             inner.shares.add(modes);
             open.modes = modes;
             open.seqid = open.seqid.next();
-            Ok(self.stateid(key, open.seqid))
+            Ok(self.stateid(at.key, open.seqid))
         })
     }
 
@@ -197,12 +296,12 @@ impl StateTable {
     /// with NFS4ERR_LOCKS_HELD. They are freed: that is what POSIX does at close, and a client that cannot release them,
     /// because it forgot their stateids, could never close the file.
     pub fn close(&self, caller: Caller, stateid: &Stateid, file: &FileKey) -> Result<Effects, Status> {
-        self.on_state(caller, stateid, Some(file), |_, inner, key| {
-            let client = inner.open(key, stateid.seqid)?.client.clone();
-            let effects = self.remove_open(inner, key);
+        self.on_state(caller, stateid, Some(file), |at, inner| {
+            let client = inner.open(at.key, stateid.seqid)?.client.clone();
+            let effects = self.remove_open(inner, at.key);
             // The client gives up whatever it had under the open, lost or not. Linux 6.12 frees no lock that it lost, and
             // takes all its locks for lost as long as SEQUENCE tells of one (RFC 8881 section 18.46.3).
-            self.free_revoked_under(&client, key);
+            self.free_revoked_under(&client, at.key);
             Ok(effects)
         })
     }

@@ -1,4 +1,4 @@
-//! Revocation of the state of clients whose lease ran out (RFC 8881 sections 8.4.3 and 8.5, RFC 7530 section 9.6.3).
+//! Revocation of the opens and locks of clients whose lease ran out, and of all that a client has (RFC 8881 sections 8.4.3 and 8.5, RFC 7530 section 9.6.3).
 //!
 //! Of a client with sessions only what is in the way goes, and the client is told: the stateids stay known as revoked
 //! until it frees them. A client of minor version 0 cannot be told of a part: the rest of its state follows
@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use super::client::ClientRecord;
+use super::client::{ClientRecord, Everything};
+use super::delegation_counters::RevokeReason;
 use super::effects::{Effects, Refused};
 use super::file::{FileInner, LockState, Open};
 use super::ids::StateKey;
@@ -90,7 +91,7 @@ impl StateTable {
             let Some(open) = inner.lock_states.get(&state).map(|lock| lock.open) else { continue };
             let Some(client) = inner.opens.get(&open).map(|open| open.client.clone()) else { continue };
             self.take_lock_state(inner, &client, state);
-            self.remember_revoked(&client, state, Some(open));
+            self.remember_revoked(&client, state, Some(open), RevokeReason::LeaseExpired);
             effects.add(self.revoked_from(&client));
         }
         effects
@@ -104,23 +105,29 @@ impl StateTable {
         let mut effects = self.revoked_from(&client);
         effects.add(self.remove_open(inner, key));
         for lock in locks {
-            self.remember_revoked(&client, lock, Some(key));
+            self.remember_revoked(&client, lock, Some(key), RevokeReason::LeaseExpired);
         }
-        self.remember_revoked(&client, key, None);
+        self.remember_revoked(&client, key, None, RevokeReason::LeaseExpired);
         effects
     }
 
     /// That something was revoked from a client, which is to be recorded.
-    fn revoked_from(&self, client: &ClientRecord) -> Effects {
+    pub(super) fn revoked_from(&self, client: &ClientRecord) -> Effects {
         self.unsettled.fetch_add(1, Ordering::AcqRel);
         Effects::revoked(&client.client)
     }
 
-    fn remember_revoked(&self, client: &Arc<ClientRecord>, key: StateKey, open: Option<StateKey>) {
+    pub(super) fn remember_revoked(
+        &self,
+        client: &Arc<ClientRecord>,
+        key: StateKey,
+        open: Option<StateKey>,
+        why: RevokeReason,
+    ) {
         // First into the table, then to the client: whoever drops the client finds the entry by the key.
-        let revoked = StateRef { client: client.clone(), place: Place::Revoked };
+        let revoked = StateRef { client: client.clone(), place: Place::Revoked(why) };
         self.stateids.shard(&key).insert(key, revoked);
-        if !client.add_revoked(key, open) {
+        if !client.add_revoked(key, open, why) {
             self.stateids.shard(&key).remove(&key);
         }
     }
@@ -137,9 +144,19 @@ impl StateTable {
     pub fn revoke_all(&self, client: ClientId) -> Effects {
         let mut effects = Effects::default();
         let Ok(record) = self.client(client) else { return effects };
-        for key in record.cancel() {
+        let Everything { opens, delegations, .. } = record.cancel();
+        for key in opens {
             let Some(file) = self.stateids.shard(&key).get(&key).and_then(StateRef::file) else { continue };
             if let Some(revoked) = self.enter(&file, |inner| self.revoke_open(inner, key)) {
+                effects.add(revoked);
+            }
+        }
+        for key in delegations {
+            let Some(file) = self.stateids.shard(&key).get(&key).and_then(StateRef::file) else { continue };
+            let why = RevokeReason::LeaseExpired;
+            if let Some(revoked) =
+                self.enter(&file, |inner| self.revoke_delegation(inner, &file.key, client, why))
+            {
                 effects.add(revoked);
             }
         }

@@ -107,6 +107,11 @@ impl ShareCounts {
             || (access.contains(ShareAccess::WRITE) && self.deny_write > 0)
     }
 
+    /// Whether some open may be in conflict with a delegation for reading: one that writes or denies reading.
+    pub(super) fn may_exclude_read_delegation(&self) -> bool {
+        self.write > 0 || self.deny_read > 0
+    }
+
     /// Whether an open denies reading, besides the one for which the caller says what it denies itself.
     pub(super) fn others_deny_read(&self, own: ShareDeny) -> bool {
         self.deny_read > usize::from(own.contains(ShareDeny::READ))

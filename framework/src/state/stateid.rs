@@ -1,4 +1,6 @@
 use super::caller::Caller;
+use super::client::ClientRecord;
+use super::delegation::Delegation;
 use super::effects::Refused;
 use super::file::{FileInner, Open, check_seqid};
 use super::ids::{FileKey, StateKey};
@@ -32,7 +34,7 @@ impl StateTable {
     ///
     /// A special stateid has no open behind it: the share reservations of all opens count (NFS4ERR_LOCKED), except that the
     /// READ bypass stateid reads past them. A stateid of an open, or of locks under one, must allow the access
-    /// (NFS4ERR_OPENMODE); a READ with an open for writing alone is let through, for the clients whose caches must
+    /// (NFS4ERR_OPENMODE), and so must that of a delegation; a READ with an open for writing alone is let through, for the clients whose caches must
     /// read to write, but by the caller's own permission. The current stateid is to be resolved before.
     pub fn check_io(
         &self,
@@ -45,8 +47,11 @@ impl StateTable {
         if stateid.is_special() {
             return self.check_special_io(caller, stateid, file, io);
         }
-        self.on_state(caller, stateid, Some(file), |_, inner, key| {
-            let (own, open) = inner.open_behind(key, stateid.seqid)?;
+        self.on_state(caller, stateid, Some(file), |at, inner| {
+            if let Some(held) = inner.delegations.find(at.client, at.key) {
+                return Ok(check_delegated_io(held, user, stateid, io)?);
+            }
+            let (own, open) = inner.open_behind(at.key, stateid.seqid)?;
             let principal = open.principal;
             match check_mode(inner, open, io)? {
                 // Another user than the one whose permission the OPEN was checked for has its own.
@@ -71,12 +76,10 @@ impl StateTable {
         if !bypass && *stateid != Stateid::ANONYMOUS {
             return Err(NFS4ERR_BAD_STATEID.into());
         }
-        // RFC 8881 section 8.2.3: in anything but READ the bypass stateid is the anonymous one.
-        if bypass && io == Io::Read {
-            return Ok(Authority::Credentials);
-        }
         let checked = self.on_file(file, |inner| {
-            if !inner.shares.denies(io.access()) {
+            self.recall_for_io(caller, file, inner, io.access())?;
+            // RFC 8881 section 8.2.3: in anything but READ the bypass stateid is the anonymous one.
+            if (bypass && io == Io::Read) || !inner.shares.denies(io.access()) {
                 return Ok(Authority::Credentials);
             }
             let denies = |_: &StateKey, open: &Open| open.denies(io);
@@ -87,8 +90,8 @@ impl StateTable {
 
     /// The status that a stateid would meet in ordinary use, whatever its type and file (RFC 8881 section 18.48.3).
     pub fn test_stateid(&self, caller: Caller, stateid: &Stateid) -> Status {
-        let tested: Result<(), Status> = self.on_state(caller, stateid, None, |_, inner, key| {
-            check_seqid(inner.seqid(key).ok_or(NFS4ERR_BAD_STATEID)?, stateid.seqid)
+        let tested: Result<(), Status> = self.on_state(caller, stateid, None, |at, inner| {
+            check_seqid(inner.seqid(at).ok_or(NFS4ERR_BAD_STATEID)?, stateid.seqid)
         });
         tested.err().unwrap_or(NFS4_OK)
     }
@@ -100,13 +103,13 @@ impl StateTable {
         if self.free_revoked(caller, key) {
             return Ok(Freed::Revoked);
         }
-        self.on_state(caller, stateid, None, |_, inner, key| {
-            check_seqid(inner.seqid(key).ok_or(NFS4ERR_BAD_STATEID)?, stateid.seqid)?;
-            match inner.lock_states.get(&key) {
+        self.on_state(caller, stateid, None, |at, inner| {
+            check_seqid(inner.seqid(at).ok_or(NFS4ERR_BAD_STATEID)?, stateid.seqid)?;
+            match inner.lock_states.get(&at.key) {
                 Some(lock) if lock.held == 0 => {
                     let open = inner.opens.get(&lock.open).ok_or(NFS4ERR_BAD_STATEID)?;
                     let client = open.client.clone();
-                    self.take_lock_state(inner, &client, key);
+                    self.take_lock_state(inner, &client, at.key);
                     Ok(Freed::LockState)
                 }
                 _ => Err(NFS4ERR_LOCKS_HELD),
@@ -116,17 +119,32 @@ impl StateTable {
 
     /// Whether this was a revoked stateid of the caller, which is freed now.
     fn free_revoked(&self, caller: Caller, key: StateKey) -> bool {
-        let mut shard = self.stateids.shard(&key);
+        let shard = self.stateids.shard(&key);
         let is_revoked = |client: &ClientId, state: &StateRef| {
-            state.client.id() == *client && matches!(state.place, Place::Revoked)
+            state.client.id() == *client && matches!(state.place, Place::Revoked(_))
         };
         let found = shard.get(&key).zip(caller.client).filter(|(state, client)| is_revoked(client, state));
         let Some(client) = found.map(|(state, _)| state.client.clone()) else { return false };
-        shard.remove(&key);
         drop(shard);
-        client.remove_revoked(key);
+        self.forget_revoked(&client, key);
         true
     }
+
+    /// Forgets a stateid that was revoked.
+    pub(super) fn forget_revoked(&self, client: &ClientRecord, key: StateKey) {
+        self.stateids.shard(&key).remove(&key);
+        client.remove_revoked(key);
+    }
+}
+
+/// I/O with the stateid of a delegation, as if the file were open by it (RFC 8881 section 9.1.2).
+fn check_delegated_io(held: &Delegation, user: u32, stateid: &Stateid, io: Io) -> Result<Authority, Status> {
+    check_seqid(Delegation::SEQID, stateid.seqid)?;
+    if !held.kind.access().contains(io.access()) {
+        return Err(NFS4ERR_OPENMODE);
+    }
+    let was_checked = held.principal == user && held.checked.contains(io.access());
+    Ok(if was_checked { Authority::Open } else { Authority::Credentials })
 }
 
 /// What [`StateTable::free_stateid`] freed.

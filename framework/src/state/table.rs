@@ -1,15 +1,22 @@
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::caller::Caller;
-use super::client::{ClientRecord, Quota};
+use super::client::{ClientRecord, Everything, Quota};
+use super::delegation_counters::{DelegationCounters, RevokeReason};
 use super::effects::{Effects, Scarce};
 use super::file::{FileInner, FileState};
 use super::ids::{FileKey, Seqid, StateKey, stateid};
 use super::limits::StateLimits;
+use super::lock_order::{Ranked, SHARD};
+use super::recall::Awaited;
 use super::sharded::Sharded;
+use super::stripes::Stripes;
 use crate::client::{Client, Protocol};
 use crate::clock::Timestamp;
-use crate::proto::{ClientId, NFS4ERR_BAD_STATEID, NFS4ERR_EXPIRED, Stateid, Status};
+use crate::proto::{
+    ClientId, NFS4ERR_BAD_STATEID, NFS4ERR_DELEG_REVOKED, NFS4ERR_EXPIRED, Stateid, Status,
+};
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// All opens and locks of all clients.
@@ -40,6 +47,13 @@ pub struct StateTable {
     /// Revocations of which it is not on record yet that the client may not reclaim. Counted up under the lock of the file, so that
     /// whoever is given what was revoked sees it.
     pub(super) unsettled: AtomicUsize,
+    /// Delegations in all, and those for writing.
+    pub(super) delegations: Quota,
+    pub(super) write_delegations: Quota,
+    pub(super) delegation_counters: DelegationCounters,
+    pub(super) stripes: Stripes,
+    /// Recalls in the order in which they are due.
+    pub(super) awaited: Ranked<VecDeque<Awaited>, SHARD>,
 }
 
 /// Where a state is, and whose.
@@ -48,12 +62,20 @@ pub(super) struct StateRef {
     pub(super) place: Place,
 }
 
+/// A state that was found: what may be done with it under its file's lock is the caller's to check.
+pub(super) struct Found {
+    pub(super) file: Arc<FileState>,
+    pub(super) key: StateKey,
+    /// Whose it is.
+    pub(super) client: ClientId,
+}
+
 /// Where a state is.
 pub(super) enum Place {
     /// On this file.
     File(Arc<FileState>),
-    /// Nowhere: it was revoked because its client's lease ran out, and the client has not said yet that it knows.
-    Revoked,
+    /// Nowhere: it was revoked, and the client has not said yet that it knows.
+    Revoked(RevokeReason),
 }
 
 impl StateRef {
@@ -61,7 +83,7 @@ impl StateRef {
     pub(super) fn file(&self) -> Option<Arc<FileState>> {
         match &self.place {
             Place::File(file) => Some(file.clone()),
-            Place::Revoked => None,
+            Place::Revoked(_) => None,
         }
     }
 }
@@ -75,6 +97,8 @@ pub struct Held {
     pub lock_stateids: usize,
     /// Byte-range locks.
     pub locks: usize,
+    /// Delegations.
+    pub delegations: usize,
     /// Revoked stateids that the client had not freed.
     pub revoked: usize,
 }
@@ -98,6 +122,11 @@ impl StateTable {
             lock_stateids: Quota::default(),
             locks: Quota::default(),
             unsettled: AtomicUsize::new(0),
+            delegations: Quota::default(),
+            write_delegations: Quota::default(),
+            delegation_counters: DelegationCounters::default(),
+            stripes: Stripes::new(),
+            awaited: Ranked::default(),
         }
     }
 
@@ -119,9 +148,9 @@ impl StateTable {
         self.unsettled.fetch_sub(count, Ordering::AcqRel);
     }
 
-    /// Whether a client has a file open. Locks hang on opens, so without opens there is nothing.
+    /// Whether a client has a file open or a delegation. Locks hang on opens, so without these there is nothing.
     pub fn has_state(&self, client: ClientId) -> bool {
-        self.client(client).is_ok_and(|record| record.has_opens())
+        self.client(client).is_ok_and(|record| record.has_state())
     }
 
     /// Whether a client has some of what is scarce.
@@ -137,7 +166,7 @@ impl StateTable {
     pub fn remembers(&self, client: ClientId, now: Timestamp) -> bool {
         self.client(client).is_ok_and(|record| {
             let is_awaited = || record.client.idle(now) <= record.client.lease() * LEASES_REVOKED;
-            record.has_opens() || (record.has_revoked() && is_awaited())
+            record.has_state() || (record.has_revoked() && is_awaited())
         })
     }
 
@@ -148,11 +177,12 @@ impl StateTable {
         let Some(record) = self.clients.shard(&client).remove(&client) else {
             return (Held::default(), effects);
         };
-        let (opens, revoked) = record.close_door();
+        let Everything { opens, delegations, revoked } = record.close_door();
         let held = Held {
             opens: opens.len(),
             lock_stateids: record.lock_stateids.count(),
             locks: record.locks.count(),
+            delegations: delegations.len(),
             revoked: revoked.len(),
         };
         for key in revoked {
@@ -162,6 +192,12 @@ impl StateTable {
             let Some(file) = self.stateids.shard(&key).get(&key).and_then(StateRef::file) else { continue };
             if let Some(released) = self.enter(&file, |inner| self.remove_open(inner, key)) {
                 effects.add(released);
+            }
+        }
+        for key in delegations {
+            let Some(file) = self.stateids.shard(&key).get(&key).and_then(StateRef::file) else { continue };
+            if let Some(dropped) = self.enter(&file, |inner| self.drop_delegation(inner, &file.key, client)) {
+                effects.add(dropped);
             }
         }
         (held, effects)
@@ -210,7 +246,7 @@ impl StateTable {
     /// Runs `f` on the file of a caller's state under the file's lock.
     ///
     /// The checks of RFC 8881 section 8.2.4 up to the client; NFS4ERR_BAD_STATEID is the answer to all of them, but for a
-    /// stateid that was revoked (NFS4ERR_EXPIRED) and, in minor version 0, one of another instance of the server
+    /// stateid that was revoked (NFS4ERR_EXPIRED, NFS4ERR_DELEG_REVOKED) and, in minor version 0, one of another instance of the server
     /// (NFS4ERR_STALE_STATEID). `file` is the current filehandle's, if it matters. What `f` has to check is the type
     /// and the seqid.
     pub(super) fn on_state<R, E: From<Status>>(
@@ -218,15 +254,15 @@ impl StateTable {
         caller: Caller,
         stateid: &Stateid,
         file: Option<&FileKey>,
-        f: impl FnOnce(&Arc<FileState>, &mut FileInner, StateKey) -> Result<R, E>,
+        f: impl FnOnce(&Found, &mut FileInner) -> Result<R, E>,
     ) -> Result<R, E> {
         let key = self.key(caller, stateid)?;
-        let found = self.find(caller, key)?.ok_or(NFS4ERR_EXPIRED)?;
-        if file.is_some_and(|file| *file != found.key) {
+        let found = self.find(caller, key)?;
+        if file.is_some_and(|file| *file != found.file.key) {
             return Err(NFS4ERR_BAD_STATEID.into());
         }
         // A file that was retired meanwhile has no such state any more.
-        self.enter(&found, |inner| f(&found, inner, key)).unwrap_or(Err(NFS4ERR_BAD_STATEID.into()))
+        self.enter(&found.file, |inner| f(&found, inner)).unwrap_or(Err(NFS4ERR_BAD_STATEID.into()))
     }
 
     /// The number of the state that a stateid stands for.
@@ -237,8 +273,8 @@ impl StateTable {
         StateKey::from_other(stateid.other, self.epoch).ok_or_else(|| caller.stale_stateid())
     }
 
-    /// The file of a caller's state; `None` if the state was revoked.
-    fn find(&self, caller: Caller, key: StateKey) -> Result<Option<Arc<FileState>>, Status> {
+    /// Where a caller's state is; an error that says why, if it was revoked.
+    fn find(&self, caller: Caller, key: StateKey) -> Result<Found, Status> {
         let shard = self.stateids.shard(&key);
         let state = shard.get(&key).ok_or(NFS4ERR_BAD_STATEID)?;
         let client = &state.client.client;
@@ -252,7 +288,21 @@ impl StateTable {
             }
             _ => return Err(NFS4ERR_BAD_STATEID),
         }
-        Ok(state.file())
+        let why = match &state.place {
+            Place::File(file) => return Ok(Found { file: file.clone(), key, client: client.id() }),
+            Place::Revoked(why) => *why,
+        };
+        let record = state.client.clone();
+        drop(shard);
+        Err(match why {
+            RevokeReason::LeaseExpired => NFS4ERR_EXPIRED,
+            RevokeReason::NotReturned if client_has_sessions(&record) => NFS4ERR_DELEG_REVOKED,
+            // Minor version 0 has no status for it and no way to free it: with this answer the client has been told.
+            RevokeReason::NotReturned => {
+                self.forget_revoked(&record, key);
+                NFS4ERR_BAD_STATEID
+            }
+        })
     }
 
     /// Runs `f` under a file's lock; `None` if the file is out of the table. If `f` leaves nothing behind, the file
@@ -269,4 +319,8 @@ impl StateTable {
         }
         Some(result)
     }
+}
+
+fn client_has_sessions(record: &ClientRecord) -> bool {
+    record.client.protocol() == Protocol::Sessions
 }

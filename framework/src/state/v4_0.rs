@@ -9,11 +9,11 @@ use crate::proto::{ClientId, NFS4ERR_SERVERFAULT, Stateid, Status};
 impl StateTable {
     /// Confirms an open, which makes its stateid another one (RFC 7530 section 16.18).
     pub fn confirm_open(&self, caller: Caller, stateid: &Stateid, file: &FileKey) -> Result<Stateid, Status> {
-        self.on_state(caller, stateid, Some(file), |_, inner, key| {
-            inner.open(key, stateid.seqid)?;
-            let open = inner.opens.get_mut(&key).ok_or(NFS4ERR_SERVERFAULT)?;
+        self.on_state(caller, stateid, Some(file), |at, inner| {
+            inner.open(at.key, stateid.seqid)?;
+            let open = inner.opens.get_mut(&at.key).ok_or(NFS4ERR_SERVERFAULT)?;
             open.seqid = open.seqid.next();
-            Ok(self.stateid(key, open.seqid))
+            Ok(self.stateid(at.key, open.seqid))
         })
     }
 

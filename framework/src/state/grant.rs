@@ -1,0 +1,339 @@
+//! Giving delegations, and taking them back from those who return them (RFC 8881 section 10.4, 18.5 and 18.6).
+
+use std::sync::Arc;
+
+use super::caller::Caller;
+use super::client::ClientRecord;
+use super::delegation::{Delegation, DelegationType, ReferringCall, Shadow};
+use super::effects::Effects;
+use super::file::{FileInner, FileState, check_seqid};
+use super::ids::{FileKey, StateKey};
+use super::share::ShareDeny;
+use super::table::{Place, StateRef, StateTable};
+use crate::client::Client;
+use crate::clock::Timestamp;
+use crate::fs::{OpenHold, ShareAccess};
+use crate::proto::{ClientId, NFS4ERR_BAD_STATEID, NFS4ERR_OPENMODE, Stateid, Status};
+
+/// A delegation that is to be given if nothing is in its way.
+#[derive(Debug, Clone, Copy)]
+pub struct DelegationRequest {
+    /// Which.
+    pub kind: DelegationType,
+    /// The request that asks.
+    pub origin: Option<ReferringCall>,
+    /// Whether the holder is to keep the timestamps of a file that it may write (RFC 9754 section 4).
+    pub timestamps: Timestamps,
+    /// Whether the client can do without the open (RFC 9754 section 5).
+    pub open: BesideOpen,
+    /// By what right.
+    pub claim: DelegationClaim,
+}
+
+/// Who keeps the timestamps of a delegated file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timestamps {
+    /// The server.
+    Server,
+    /// The holder.
+    Holder,
+}
+
+/// Whether an OPEN that gives a delegation makes an open too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BesideOpen {
+    /// It does.
+    Always,
+    /// Not if the delegation stands for it (OPEN4_SHARE_ACCESS_WANT_OPEN_XOR_DELEGATION).
+    UnlessDelegated,
+}
+
+/// By what right a delegation is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DelegationClaim {
+    /// It is a new one.
+    New,
+    /// The client held it before the server restarted.
+    Reclaim,
+}
+
+/// A delegation that was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GrantedDelegation {
+    /// Its stateid.
+    pub stateid: Stateid,
+    /// What it is.
+    pub kind: DelegationType,
+    /// Whether the holder keeps the timestamps.
+    pub timestamps: Timestamps,
+}
+
+/// Why no delegation was given (why_no_delegation4, as far as files go).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhyNot {
+    /// Others use the file, or did a moment before.
+    Contention,
+    /// There are too many delegations.
+    Resource,
+    /// The client has one for reading.
+    HoldsRead,
+    /// The client has one for writing.
+    HoldsWrite,
+}
+
+impl StateTable {
+    /// Whether a delegation can be given. The rules are those of RFC 8881 section 10.4: one for reading is in conflict with
+    /// other clients' opens that write or deny reading, one for writing with all their opens; and one of either with one for writing.
+    pub(super) fn check_grant(
+        &self,
+        file: &FileKey,
+        inner: &FileInner,
+        client: ClientId,
+        now: Timestamp,
+        request: &DelegationRequest,
+    ) -> Result<(), WhyNot> {
+        if let Some(held) = inner.delegations.of(client) {
+            return Err(match held.kind {
+                DelegationType::Write => WhyNot::HoldsWrite,
+                DelegationType::Read | DelegationType::Directory => WhyNot::HoldsRead,
+            });
+        }
+        let stripe = self.stripes.of(file);
+        let last_recall = self.stripes.last_recall(stripe);
+        let was_recalled = last_recall.is_some_and(|at| now.since(at) < self.limits.regrant_after);
+        let is_new = request.claim == DelegationClaim::New;
+        if self.stripes.is_changing(stripe) || (is_new && was_recalled) {
+            return Err(WhyNot::Contention);
+        }
+        let excludes_open = |modes: (ShareAccess, ShareDeny)| match request.kind {
+            DelegationType::Read => {
+                modes.0.contains(ShareAccess::WRITE) || modes.1.contains(ShareDeny::READ)
+            }
+            DelegationType::Write => true,
+            DelegationType::Directory => false,
+        };
+        let excludes = |held: &Delegation| {
+            request.kind == DelegationType::Write || held.kind == DelegationType::Write
+        };
+        let others = || inner.opens.values().filter(|open| open.client.id() != client);
+        // With many readers and no writer nobody is looked at.
+        let may_exclude = request.kind == DelegationType::Write || inner.shares.may_exclude_read_delegation();
+        let is_open = may_exclude && others().any(|open| excludes_open((open.modes.access(), open.modes.deny())));
+        if is_open || inner.delegations.others(Some(client)).any(excludes) {
+            return Err(WhyNot::Contention);
+        }
+        Ok(())
+    }
+
+    /// Gives a delegation that [`check_grant`](Self::check_grant) has nothing against.
+    pub(super) fn delegate(
+        &self,
+        file: &Arc<FileState>,
+        inner: &mut FileInner,
+        client: &Arc<ClientRecord>,
+        hold: OpenHold,
+        (principal, checked): (u32, ShareAccess),
+        request: &DelegationRequest,
+    ) -> Result<GrantedDelegation, WhyNot> {
+        self.delegations.take(1, self.limits.delegations_total).map_err(|_| WhyNot::Resource)?;
+        let key = self.new_key();
+        // First into the table, then to the client: whoever drops the client finds the file by the key, and waits there.
+        let state = StateRef { client: client.clone(), place: Place::File(file.clone()) };
+        self.stateids.shard(&key).insert(key, state);
+        if !client.add_delegation(key, self.limits.delegations_per_client) {
+            self.stateids.shard(&key).remove(&key);
+            self.delegations.give_back(1);
+            return Err(WhyNot::Resource);
+        }
+        let is_write = request.kind == DelegationType::Write;
+        if is_write {
+            self.write_delegations.take_one();
+        }
+        let timestamps = request.timestamps;
+        let has_timestamps = is_write && timestamps == Timestamps::Holder;
+        inner.delegations.insert(Delegation {
+            key,
+            client: client.clone(),
+            kind: request.kind,
+            principal,
+            checked,
+            recalled_at: None,
+            origin: request.origin,
+            hold,
+            shadow: Shadow { has_timestamps, ..Shadow::default() },
+        });
+        self.delegation_counters.granted(request.kind);
+        let stateid = self.stateid(key, Delegation::SEQID);
+        Ok(GrantedDelegation { stateid, kind: request.kind, timestamps })
+    }
+
+    /// Gives a delegation without an open (WANT_DELEGATION, RFC 8881 section 18.49). NFS4ERR_EXPIRED if the client is gone.
+    pub fn want_delegation(
+        &self,
+        now: Timestamp,
+        client: ClientId,
+        file: &FileKey,
+        hold: &OpenHold,
+        checked: (u32, ShareAccess),
+        request: &DelegationRequest,
+    ) -> Result<Result<GrantedDelegation, WhyNot>, Status> {
+        let client = self.client(client)?;
+        Ok(self.on_new_file(file, |state, inner| {
+            self.check_grant(file, inner, client.id(), now, request)?;
+            self.delegate(state, inner, &client, hold.clone(), checked, request)
+        }))
+    }
+
+    /// Takes out a client's delegation.
+    pub(super) fn take_delegation(&self, inner: &mut FileInner, client: ClientId) -> Option<Delegation> {
+        let taken = inner.delegations.remove(client)?;
+        if taken.kind == DelegationType::Write {
+            self.write_delegations.give_back(1);
+        }
+        self.delegations.give_back(1);
+        taken.client.remove_delegation(taken.key);
+        self.stateids.shard(&taken.key).remove(&taken.key);
+        Some(taken)
+    }
+
+    /// Answers DELEGRETURN.
+    pub fn return_delegation(
+        &self,
+        caller: Caller,
+        stateid: &Stateid,
+        file: &FileKey,
+    ) -> Result<Effects, Status> {
+        self.on_state(caller, stateid, Some(file), |at, inner| {
+            inner.delegations.find(at.client, at.key).ok_or(NFS4ERR_BAD_STATEID)?;
+            check_seqid(Delegation::SEQID, stateid.seqid)?;
+            let taken = self.take_delegation(inner, at.client).ok_or(NFS4ERR_BAD_STATEID)?;
+            self.delegation_counters.returned(taken.kind);
+            Ok(Effects::returned(taken.hold, self.stripes.of(&at.file.key)))
+        })
+    }
+
+    /// Takes back a delegation that no client has seen, or whose client is gone.
+    pub(super) fn drop_delegation(&self, inner: &mut FileInner, file: &FileKey, client: ClientId) -> Effects {
+        let Some(taken) = self.take_delegation(inner, client) else { return Effects::default() };
+        self.delegation_counters.dropped(taken.kind);
+        Effects::returned(taken.hold, self.stripes.of(file))
+    }
+
+    /// Takes back a delegation whose stateid no client has seen.
+    pub(super) fn undo_grant(&self, stateid: &Stateid) -> Effects {
+        let Some(key) = StateKey::from_other(stateid.other, self.epoch) else { return Effects::default() };
+        let found = self.stateids.shard(&key).get(&key).map(|state| (state.client.id(), state.file()));
+        let Some((client, Some(file))) = found else { return Effects::default() };
+        let undone = self.enter(&file, |inner| match inner.delegations.find(client, key) {
+            Some(_) => self.drop_delegation(inner, &file.key, client),
+            None => Effects::default(),
+        });
+        undone.unwrap_or_default()
+    }
+
+    /// Whether a client holds this delegation of a file and may open the file by it with this access (CLAIM_DELEGATE_CUR). The client
+    /// is returned: in minor version 0 the stateid names it.
+    ///
+    /// NFS4ERR_OPENMODE if the delegation does not allow the access, which is not in OPEN's list.
+    pub fn check_delegation(
+        &self,
+        caller: Caller,
+        stateid: &Stateid,
+        file: &FileKey,
+        access: ShareAccess,
+    ) -> Result<ClientId, Status> {
+        self.on_state(caller, stateid, Some(file), |at, inner| {
+            let held = inner.delegations.find(at.client, at.key).ok_or(NFS4ERR_BAD_STATEID)?;
+            check_seqid(Delegation::SEQID, stateid.seqid)?;
+            if held.kind.access().contains(access) { Ok(at.client) } else { Err(NFS4ERR_OPENMODE) }
+        })
+    }
+
+    /// Whose state a stateid is, for a request of minor version 0 that brings one.
+    pub fn holder(&self, caller: Caller, stateid: &Stateid) -> Option<ClientId> {
+        let at: Result<ClientId, Status> = self.on_state(caller, stateid, None, |at, _| Ok(at.client));
+        at.ok()
+    }
+
+    /// Whether a client has delegations.
+    pub fn has_delegations(&self, client: ClientId) -> bool {
+        self.delegations_of(client) > 0
+    }
+
+    /// How many delegations a client has.
+    pub fn delegations_of(&self, client: ClientId) -> usize {
+        self.client(client).map_or(0, |record| record.delegation_count())
+    }
+
+    /// How many delegations there are.
+    pub fn delegations_in_all(&self) -> usize {
+        self.delegations.count()
+    }
+
+    /// The client that holds a write delegation of a file, if it is another than the caller: it may have changed what the
+    /// server tells of the file (RFC 8881 section 10.4.3). One atomic load when there are none.
+    #[inline]
+    pub fn write_delegated(&self, caller: Caller, file: &FileKey) -> Option<WriteDelegated> {
+        if self.write_delegations.count() == 0 {
+            return None;
+        }
+        self.find_write_delegated(caller, file)
+    }
+
+    fn find_write_delegated(&self, caller: Caller, file: &FileKey) -> Option<WriteDelegated> {
+        self.on_file(file, |inner| {
+            let mut others = inner.delegations.others(caller.client);
+            let held = others.find(|held| held.kind == DelegationType::Write)?;
+            Some(WriteDelegated {
+                client: held.client.client.clone(),
+                stateid: self.stateid(held.key, Delegation::SEQID),
+                change: held.shadow.change,
+                is_modified: held.shadow.is_modified,
+                timestamps: if held.shadow.has_timestamps { Timestamps::Holder } else { Timestamps::Server },
+            })
+        })?
+    }
+
+    /// Notes what the change attribute was when a write delegation was given: "sc" of RFC 8881 section 10.4.3.
+    pub fn note_granted_change(&self, stateid: &Stateid, change: u64) {
+        self.with_shadow(stateid, |shadow| shadow.change = Some(change));
+    }
+
+    /// Notes that the holder of a write delegation has modified the file, and gives the change attribute that is told of it,
+    /// which grows with each call: at least `current`. `None` if it has no write delegation any more.
+    pub fn note_modified(&self, stateid: &Stateid, current: u64) -> Option<u64> {
+        self.with_shadow(stateid, |shadow| {
+            let told = shadow.change.unwrap_or(0).wrapping_add(1).max(current);
+            (shadow.is_modified, shadow.change) = (true, Some(told));
+            told
+        })
+    }
+
+    fn with_shadow<R>(&self, stateid: &Stateid, f: impl FnOnce(&mut Shadow) -> R) -> Option<R> {
+        let key = StateKey::from_other(stateid.other, self.epoch)?;
+        let (client, file) = {
+            let shard = self.stateids.shard(&key);
+            let state = shard.get(&key)?;
+            (state.client.id(), state.file()?)
+        };
+        self.enter(&file, |inner| {
+            let held = inner.delegations.of_mut(client).filter(|held| held.key == key)?;
+            Some(f(&mut held.shadow))
+        })?
+    }
+}
+
+/// A file that a client other than the asking one may have changed on its own.
+#[derive(Debug, Clone)]
+pub struct WriteDelegated {
+    /// The client.
+    pub client: Arc<Client>,
+    /// Its delegation.
+    pub stateid: Stateid,
+    /// The change attribute that it knows, or that was told others since.
+    pub change: Option<u64>,
+    /// It was seen to have modified the file.
+    pub is_modified: bool,
+    /// Who keeps the timestamps.
+    pub timestamps: Timestamps,
+}

@@ -1,0 +1,95 @@
+use super::delegation::DelegationType;
+use super::share::ShareDeny;
+use crate::fs::ShareAccess;
+use crate::proto::Minor;
+
+/// Which delegation a client says it wants (OPEN4_SHARE_ACCESS_WANT_*, RFC 8881 section 18.16.3). One that says it wants none is
+/// given none, and no policy is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    /// It says nothing.
+    NoPreference,
+    /// For reading.
+    Read,
+    /// For writing.
+    Write,
+    /// One of either type.
+    Any,
+}
+
+/// What is known of callbacks to a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallbackPath {
+    /// There is no way to it.
+    None,
+    /// There is one, on which the client has not answered yet.
+    Unproven,
+    /// The client has answered.
+    Proven,
+    /// The client did not answer any more.
+    Down,
+}
+
+/// An open of a file, as one decides by whether to delegate the file.
+#[derive(Debug, Clone, Copy)]
+pub struct DelegationQuestion {
+    /// The minor version of the client.
+    pub minor: Minor,
+    /// What it wants.
+    pub want: Want,
+    /// What the open allows.
+    pub access: ShareAccess,
+    /// What the open denies others.
+    pub deny: ShareDeny,
+    /// Whether the client can be asked for the delegation.
+    pub path: CallbackPath,
+    /// How many delegations the client has.
+    pub held: usize,
+}
+
+/// Decides which delegations are offered to clients.
+///
+/// Whatever it says, a delegation is given only if nothing is in conflict with it, and no delegation of the file was recalled a
+/// moment before.
+pub trait DelegationPolicy: Send + Sync + 'static {
+    /// The delegation that is to be given with an open if possible.
+    fn offer(&self, question: &DelegationQuestion) -> Option<DelegationType>;
+
+    /// Whether delegations are given at all. If not, operations do not look for them.
+    fn is_enabled(&self) -> bool {
+        true
+    }
+}
+
+/// Offers a delegation to each client that has answered a callback: one for writing to who opens for writing, and one for reading
+/// to everybody else.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct GrantWhenUncontended;
+
+impl DelegationPolicy for GrantWhenUncontended {
+    fn offer(&self, question: &DelegationQuestion) -> Option<DelegationType> {
+        if question.path != CallbackPath::Proven {
+            return None;
+        }
+        let writes = question.access.contains(ShareAccess::WRITE);
+        match question.want {
+            Want::Write | Want::Any | Want::NoPreference if writes => Some(DelegationType::Write),
+            Want::Read if !question.access.contains(ShareAccess::READ) => None,
+            _ => Some(DelegationType::Read),
+        }
+    }
+}
+
+/// Offers nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoDelegations;
+
+impl DelegationPolicy for NoDelegations {
+    fn offer(&self, _: &DelegationQuestion) -> Option<DelegationType> {
+        None
+    }
+
+    fn is_enabled(&self) -> bool {
+        false
+    }
+}
