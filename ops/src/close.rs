@@ -35,7 +35,8 @@ impl Operation for Close {
         cx.begin_open_stateid(&args.open_stateid, args.seqid).await?;
         let stateid = cx.exact_stateid(args.open_stateid)?;
         let file = FileKey::from(cx.current()?);
-        cx.service().state().close(cx.caller(), &stateid, &file)?.run();
+        let closed = cx.service().state().close(cx.caller(), &stateid, &file)?;
+        cx.service().carry_out(closed);
         cx.turns().closed(&stateid);
         if cx.minor() == Minor::V0 {
             // "Not useful", and there is no value for one that is invalid.

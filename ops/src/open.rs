@@ -274,6 +274,7 @@ async fn grant(
         principal: cx.request.credentials.uid,
         access,
         deny,
+        delegation: None,
         passing: if truncates { ShareAccess::WRITE } else { ShareAccess::empty() },
         hold: opening.hold.clone(),
     };
@@ -281,7 +282,7 @@ async fn grant(
         cx.service().ask_state(cx.now(), || state.open(cx.now(), &request)).await;
     let granted = granted.map_err(|status| claim::refusal(permit.claim(), status))?;
     permit.granted();
-    granted.effects.run();
+    cx.service().carry_out(granted.effects);
     if !truncates {
         return Ok((granted.stateid, opening.attrset));
     }
@@ -292,7 +293,7 @@ async fn grant(
     if let Err(error) =
         opening.file.fs().set_attributes(&cx.request, &opening.file.node, &empty, authority).await
     {
-        state.undo_open(&granted.undo).run();
+        cx.service().carry_out(state.undo_open(&granted.undo));
         return Err(failed(error).into());
     }
     Ok((granted.stateid, attrset(&empty)))

@@ -79,6 +79,7 @@ impl File {
             principal: 0,
             access: ShareAccess::BOTH,
             deny: ShareDeny::empty(),
+            delegation: None,
             passing: ShareAccess::empty(),
             hold: OpenHold::new(()),
         };

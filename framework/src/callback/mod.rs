@@ -3,7 +3,7 @@
 mod outbox;
 mod path;
 
-pub use outbox::{Callback, Outbox, Recall, ReferringCall};
+pub use outbox::{Callback, Outbox};
 pub use path::{CallError, CallPath, CallbackCall, CallbackCredential, Rejection};
 
 /// What the service keeps of its calls to clients.

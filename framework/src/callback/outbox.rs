@@ -8,9 +8,9 @@ use tokio::sync::Notify;
 
 use crate::attr::Bitmap;
 use crate::client::Client;
-use crate::proto::{SessionId, StateOwner, Stateid};
+use crate::proto::StateOwner;
 use crate::session::Session;
-use crate::state::FileKey;
+use crate::state::{FileKey, Recall};
 
 /// One thing that a client is to be told or asked.
 #[derive(Debug, Clone)]
@@ -47,32 +47,6 @@ pub enum Callback {
         /// The client.
         client: Arc<Client>,
     },
-}
-
-/// A delegation that is to be returned.
-#[derive(Debug, Clone)]
-pub struct Recall {
-    /// Whose it is.
-    pub client: Arc<Client>,
-    /// The delegation.
-    pub stateid: Stateid,
-    /// What it is of.
-    pub file: FileKey,
-    /// Whether the file is about to be cut off at its beginning.
-    pub truncate: bool,
-    /// The request whose reply granted it, if the client may not have that yet.
-    pub referring: Option<ReferringCall>,
-}
-
-/// A request of a client (RFC 8881 section 2.10.6.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReferringCall {
-    /// The session.
-    pub session: SessionId,
-    /// The slot.
-    pub slotid: u32,
-    /// The request's number in the slot.
-    pub sequenceid: u32,
 }
 
 /// The queue between those who want something called back and whoever carries it out.

@@ -6,6 +6,7 @@ mod dispatch;
 mod duplicates;
 mod program;
 mod recovery;
+mod returns;
 mod service;
 mod settle;
 #[cfg(test)]

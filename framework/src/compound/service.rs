@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::DuplicateLimits;
 use super::duplicates::Duplicates;
+use super::returns::Returns;
 use super::unsettled::Unsettled;
 use crate::attr::{IdMapper, NumericIds};
 use crate::callback::Callbacks;
@@ -13,7 +14,7 @@ use crate::proto::Minor;
 use crate::recovery::{Grace, Recovered, Recovery, StateStore, StoreError};
 use crate::registry::{OpTable, Registry, RegistryError};
 use crate::session::{ServerIdentity, SessionCore, SessionLimits};
-use crate::state::{StateLimits, StateTable};
+use crate::state::{DelegationPolicy, GrantWhenUncontended, StateLimits, StateTable};
 use crate::v4_0::{ClientTable, Owners, V4_0, V4_0Limits};
 
 /// Every limit of the NFSv4 service. Those of connections are in [`ServerLimits`](crate::server::ServerLimits).
@@ -75,6 +76,9 @@ pub struct Nfs4Service {
     pub(super) recovery: Recovery,
     pub(super) unsettled: Unsettled,
     pub(crate) callbacks: Callbacks,
+    /// Who waits for delegations.
+    pub(super) returns: Returns,
+    pub(super) delegation_policy: Arc<dyn DelegationPolicy>,
 }
 
 impl Nfs4Service {
@@ -92,6 +96,7 @@ impl Nfs4Service {
             lease: Duration::from_secs(90),
             grace: Duration::from_secs(90),
             recovered: None,
+            delegation_policy: Arc::new(GrantWhenUncontended),
         }
     }
 
@@ -140,6 +145,11 @@ impl Nfs4Service {
         &self.callbacks
     }
 
+    /// Which delegations are offered.
+    pub fn delegation_policy(&self) -> &dyn DelegationPolicy {
+        &*self.delegation_policy
+    }
+
     /// The lease.
     pub fn lease(&self) -> Duration {
         self.lease
@@ -164,6 +174,7 @@ pub struct Nfs4ServiceBuilder {
     lease: Duration,
     grace: Duration,
     recovered: Option<(Arc<dyn StateStore>, Recovered)>,
+    delegation_policy: Arc<dyn DelegationPolicy>,
 }
 
 impl Nfs4ServiceBuilder {
@@ -212,6 +223,12 @@ impl Nfs4ServiceBuilder {
     /// The lease; by default 90 seconds.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
+        self
+    }
+
+    /// Which delegations are offered; by default one to each client that can be called back.
+    pub fn delegations(mut self, policy: Arc<dyn DelegationPolicy>) -> Self {
+        self.delegation_policy = policy;
         self
     }
 
@@ -282,6 +299,8 @@ impl Nfs4ServiceBuilder {
             lease: self.lease,
             recovery,
             unsettled: Unsettled::default(),
+            returns: Returns::default(),
+            delegation_policy: self.delegation_policy,
             callbacks: Callbacks::default(),
         };
         service.announce_grace(self.grace);

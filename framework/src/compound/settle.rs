@@ -2,6 +2,8 @@
 
 use super::Nfs4Service;
 use super::recovery::not_recorded;
+use super::returns::Waiting;
+use crate::callback::Callback;
 use crate::client::{ClientGone, Departures, Protocol};
 use crate::clock::Timestamp;
 use crate::log_limited;
@@ -35,8 +37,8 @@ impl Nfs4Service {
     fn drop_state(&self, gone: &ClientGone) {
         let (held, effects) = self.state.drop_client(gone.client.id());
         self.v4_0.owners.drop_client(gone.client.id(), self.clock.now());
-        effects.run();
-        let Held { opens, lock_stateids, locks, revoked } = held;
+        self.carry_out(effects);
+        let Held { opens, lock_stateids, locks, delegations, revoked } = held;
         log_limited!(
             info,
             clientid = gone.client.id().0,
@@ -45,6 +47,7 @@ impl Nfs4Service {
             opens,
             lock_stateids,
             locks,
+            delegations,
             revoked,
             "client is gone"
         );
@@ -66,8 +69,21 @@ impl Nfs4Service {
         }
         self.unsettled.add_revoked(revoked_from);
         let settled = self.settle_revoked().await;
-        effects.run();
+        self.carry_out(effects);
         settled
+    }
+
+    /// Does what a change of the state table left to do, for a change that revoked nothing: lets go of files, sends recalls, and wakes
+    /// who waits for a delegation.
+    pub fn carry_out(&self, mut effects: Effects) {
+        debug_assert!(effects.revoked_from.is_empty(), "a revocation is to be settled");
+        for recall in effects.recalls.drain(..) {
+            self.callbacks.outbox.push(Callback::Recall(recall));
+        }
+        for file in &effects.returned {
+            self.returns.wake(*file);
+        }
+        effects.run();
     }
 
     /// Waits until all that was revoked is on record, whoever met it.
@@ -117,13 +133,23 @@ impl Nfs4Service {
         now: Timestamp,
         mut ask: impl FnMut() -> Result<T, Refused<E>>,
     ) -> Result<T, E> {
+        // Boxed: so rare a thing must not make the future of every READ large.
+        let mut waiting: Option<Box<Waiting>> = None;
         for _ in 0..TRIES {
             match ask() {
                 Ok(granted) => return Ok(granted),
                 Err(Refused::Because(reason)) => return Err(reason),
-                // Boxed: so rare a thing must not make the future of every READ large.
                 Err(Refused::Revoked(effects)) => Box::pin(self.settle_state(effects)).await?,
                 Err(Refused::Full(scarce)) => Box::pin(self.make_room(now, scarce)).await?,
+                Err(Refused::Recalled(effects, file)) => {
+                    Box::pin(self.settle_state(effects)).await?;
+                    let wait = self.limits.state.recall_wait;
+                    let waiting = waiting.get_or_insert_with(|| Box::new(self.returns.wait(file, wait)));
+                    // The first time it only begins to listen: the delegation may have come back between the question and here.
+                    if !Box::pin(waiting.next()).await {
+                        return Err(NFS4ERR_DELAY.into());
+                    }
+                }
             }
         }
         Err(NFS4ERR_DELAY.into())
@@ -164,8 +190,10 @@ impl Nfs4Service {
         self.settle(self.v4_0.clients.reap(now, &is_holding)).await;
         let exists = |stateid: &StateidOther| self.state.knows(stateid);
         for unconfirmed in self.v4_0.owners.reap(now, self.lease, &exists).cancelled {
-            self.state.cancel_open(&unconfirmed).run();
+            self.carry_out(self.state.cancel_open(&unconfirmed));
         }
+        // What cannot be recorded now is tried again the next time.
+        let _ = self.settle_state(self.state.revoke_overdue(now)).await;
         self.end_grace_if_due(now).await;
     }
 }

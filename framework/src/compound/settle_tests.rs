@@ -53,6 +53,7 @@ impl World {
             principal: 0,
             access: ShareAccess::READ,
             deny,
+            delegation: None,
             passing: ShareAccess::empty(),
             hold: OpenHold::new(()),
         };

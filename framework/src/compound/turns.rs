@@ -168,7 +168,7 @@ impl CompoundContext<'_> {
 
     fn cancel(&self, opens: &[StateidOther]) {
         for open in opens {
-            self.service.state.cancel_open(open).run();
+            self.service.carry_out(self.service.state.cancel_open(open));
         }
     }
 

@@ -106,19 +106,17 @@ impl StateTable {
             return Err(WhyNot::Contention);
         }
         let excludes_open = |modes: (ShareAccess, ShareDeny)| match request.kind {
-            DelegationType::Read => {
-                modes.0.contains(ShareAccess::WRITE) || modes.1.contains(ShareDeny::READ)
-            }
+            DelegationType::Read => modes.0.contains(ShareAccess::WRITE) || modes.1.contains(ShareDeny::READ),
             DelegationType::Write => true,
             DelegationType::Directory => false,
         };
-        let excludes = |held: &Delegation| {
-            request.kind == DelegationType::Write || held.kind == DelegationType::Write
-        };
+        let excludes =
+            |held: &Delegation| request.kind == DelegationType::Write || held.kind == DelegationType::Write;
         let others = || inner.opens.values().filter(|open| open.client.id() != client);
         // With many readers and no writer nobody is looked at.
         let may_exclude = request.kind == DelegationType::Write || inner.shares.may_exclude_read_delegation();
-        let is_open = may_exclude && others().any(|open| excludes_open((open.modes.access(), open.modes.deny())));
+        let is_open =
+            may_exclude && others().any(|open| excludes_open((open.modes.access(), open.modes.deny())));
         if is_open || inner.delegations.others(Some(client)).any(excludes) {
             return Err(WhyNot::Contention);
         }

@@ -1,12 +1,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::delegation::DelegationType;
 use super::file::{FileInner, FileState};
 use super::ids::StateKey;
 use super::range::LockKind;
 use super::range_locks::{HeldLock, OwnerKey};
-use super::share::{OpenModes, ShareCounts};
+use super::share::{OpenModes, ShareCounts, ShareDeny};
 use super::table::StateTable;
+use crate::fs::ShareAccess;
 use crate::proto::ClientId;
 
 /// An invariant of `docs/internals/invariants.md` that does not hold, and how.
@@ -30,6 +32,7 @@ struct Tally {
     lock_stateids: usize,
     locks: usize,
     waiting: usize,
+    delegations: BTreeSet<StateKey>,
 }
 
 impl StateTable {
@@ -37,11 +40,19 @@ impl StateTable {
     pub fn check_invariants(&self) -> Check {
         let mut tallies: BTreeMap<ClientId, Tally> = BTreeMap::new();
         let mut states: BTreeMap<StateKey, (ClientId, Arc<FileState>)> = BTreeMap::new();
+        let mut writes = 0;
         for file in self.files.map_all(|_, file| file.clone()) {
             let inner = file.inner.lock();
             check_opens(&inner)?;
             check_locks(&inner, self.limits.locks_per_file)?;
             check_waiters(&inner, self.limits.waiters_per_file)?;
+            check_delegations(&inner)?;
+            for held in inner.delegations.iter() {
+                let id = held.client.id();
+                tallies.entry(id).or_default().delegations.insert(held.key);
+                states.insert(held.key, (id, file.clone()));
+                writes += usize::from(held.kind == DelegationType::Write);
+            }
             for (key, open) in &inner.opens {
                 let id = open.client.id();
                 let tally = tallies.entry(id).or_default();
@@ -55,6 +66,8 @@ impl StateTable {
                 }
             }
         }
+        let counted = self.write_delegations.count();
+        hold!(counted == writes, "D4: {counted} write delegations counted, {writes} held");
         self.check_stateids(&states)?;
         self.check_clients(&mut tallies)
     }
@@ -83,12 +96,21 @@ impl StateTable {
     }
 
     fn check_clients(&self, tallies: &mut BTreeMap<ClientId, Tally>) -> Check {
-        let (mut locks, mut in_all, mut lock_stateids) = (0, 0, 0);
+        let (mut locks, mut in_all, mut lock_stateids, mut delegations) = (0, 0, 0, 0);
         for record in self.clients.map_all(|_, record| record.clone()) {
             let tally = tallies.remove(&record.id()).unwrap_or_default();
             let opens: BTreeSet<_> = record.open_keys().into_iter().collect();
             hold!(opens == tally.opens, "O6: {:?} has {opens:?}, the files {:?}", record.id(), tally.opens);
             hold!(opens.len() <= self.limits.opens_per_client, "O6: too many opens of {:?}", record.id());
+            let held: BTreeSet<_> = record.delegation_keys().into_iter().collect();
+            hold!(
+                held == tally.delegations,
+                "D3: {:?} has {held:?}, the files {:?}",
+                record.id(),
+                tally.delegations
+            );
+            hold!(held.len() <= self.limits.delegations_per_client, "D4: too many of {:?}", record.id());
+            delegations += held.len();
             let counted = (record.lock_stateids.count(), record.locks.count());
             hold!(counted == (tally.lock_stateids, tally.locks), "L5: {:?} counts {counted:?}", record.id());
             hold!(counted.0 <= self.limits.lock_stateids_per_client, "L5: too many lock stateids");
@@ -100,6 +122,9 @@ impl StateTable {
             in_all += opens.len();
             lock_stateids += tally.lock_stateids;
         }
+        let counted = self.delegations.count();
+        hold!(counted == delegations, "D4: {counted} delegations counted, {delegations} held");
+        hold!(counted <= self.limits.delegations_total, "D4: too many delegations");
         hold!(tallies.is_empty(), "O6: state of unknown clients {:?}", tallies.keys());
         hold!(self.opens.count() == in_all, "O6: {} opens counted, {in_all} open", self.opens.count());
         hold!(in_all <= self.limits.opens_total, "O6: too many opens");
@@ -113,7 +138,7 @@ impl StateTable {
 }
 
 fn check_opens(inner: &FileInner) -> Check {
-    hold!(!inner.retired && !inner.opens.is_empty(), "O2: a file without opens is in the table");
+    hold!(!inner.retired && !inner.is_empty(), "O2: a file without opens and delegations is in the table");
     let mut counts = ShareCounts::default();
     for (key, open) in &inner.opens {
         counts.add(open.modes);
@@ -126,6 +151,29 @@ fn check_opens(inner: &FileInner) -> Check {
     }
     hold!(inner.open_owners.len() == inner.opens.len(), "O5: open-owners without open");
     hold!(counts == inner.shares, "O3: {counts:?} opened, {:?} counted", inner.shares);
+    Ok(())
+}
+
+/// D1 and D2.
+fn check_delegations(inner: &FileInner) -> Check {
+    let mut before = None;
+    for held in inner.delegations.iter() {
+        let id = held.client.id();
+        hold!(before < Some(id), "D2: {id:?} has two delegations, or is out of order");
+        before = Some(id);
+        let other = inner.delegations.others(Some(id)).next();
+        let is_alone = held.kind != DelegationType::Write || other.is_none();
+        hold!(is_alone, "D1: {id:?} may write, and another has a delegation as well");
+        for (key, open) in inner.opens.iter().filter(|(_, open)| open.client.id() != id) {
+            let (access, deny) = (open.modes.access(), open.modes.deny());
+            let excluded = match held.kind {
+                DelegationType::Write => true,
+                DelegationType::Read => access.contains(ShareAccess::WRITE) || deny.contains(ShareDeny::READ),
+                DelegationType::Directory => false,
+            };
+            hold!(!excluded, "D1: {key:?} is in conflict with the delegation of {id:?}");
+        }
+    }
     Ok(())
 }
 

@@ -167,9 +167,8 @@ impl StateTable {
             None => self.open_new(file, inner, client, request)?,
         };
         let delegation = delegation.map(|verdict| {
-            verdict.and_then(|wanted| {
-                self.delegate(file, inner, client, request.hold.clone(), checked, &wanted)
-            })
+            verdict
+                .and_then(|wanted| self.delegate(file, inner, client, request.hold.clone(), checked, &wanted))
         });
         if let Some(Ok(given)) = &delegation {
             granted.undo.delegation = Some(given.stateid);

@@ -76,7 +76,13 @@ impl StateTable {
         Met::Waits(Some(self.begin_recall(file, held, now, reason)))
     }
 
-    fn begin_recall(&self, file: &FileKey, held: &mut Delegation, now: Timestamp, reason: RecallReason) -> Recall {
+    fn begin_recall(
+        &self,
+        file: &FileKey,
+        held: &mut Delegation,
+        now: Timestamp,
+        reason: RecallReason,
+    ) -> Recall {
         held.recalled_at = Some(now);
         let due = now + held.client.client.lease();
         self.awaited.lock().push_back(Awaited { due, key: held.key });
@@ -154,9 +160,8 @@ impl StateTable {
 
     /// Recalls all delegations of a file: of everybody, whatever they are.
     pub fn recall_all(&self, now: Timestamp, file: &FileKey, reason: RecallReason) -> Effects {
-        let recalled = self.on_file(file, |inner| {
-            self.recall_conflicts::<()>(file, inner, now, (None, reason), |_| true)
-        });
+        let recalled = self
+            .on_file(file, |inner| self.recall_conflicts::<()>(file, inner, now, (None, reason), |_| true));
         match recalled {
             Some(Err(Refused::Recalled(effects, _) | Refused::Revoked(effects))) => effects,
             _ => Effects::default(),

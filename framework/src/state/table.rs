@@ -14,9 +14,7 @@ use super::sharded::Sharded;
 use super::stripes::Stripes;
 use crate::client::{Client, Protocol};
 use crate::clock::Timestamp;
-use crate::proto::{
-    ClientId, NFS4ERR_BAD_STATEID, NFS4ERR_DELEG_REVOKED, NFS4ERR_EXPIRED, Stateid, Status,
-};
+use crate::proto::{ClientId, NFS4ERR_BAD_STATEID, NFS4ERR_DELEG_REVOKED, NFS4ERR_EXPIRED, Stateid, Status};
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// All opens and locks of all clients.

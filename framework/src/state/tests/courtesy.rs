@@ -55,6 +55,7 @@ impl Late {
                     continue;
                 }
                 Err(Refused::Full(_)) => panic!("no limit is near"),
+                Err(Refused::Recalled(..)) => panic!("there are no delegations"),
             };
             return Outcome { result, revoked_from };
         }

@@ -2,6 +2,7 @@
 
 mod concurrency;
 mod courtesy;
+mod delegations;
 mod io;
 mod lock_model;
 mod locks;
@@ -71,6 +72,7 @@ fn reason<E: From<Status>>(refused: Refused<E>) -> E {
         Refused::Because(reason) => reason,
         Refused::Full(_) => NFS4ERR_DELAY.into(),
         Refused::Revoked(_) => panic!("revoked at the beginning of time"),
+        Refused::Recalled(..) => panic!("recalled where there are no delegations"),
     }
 }
 
@@ -130,6 +132,7 @@ impl World {
             principal: USER,
             access,
             deny,
+            delegation: None,
             passing: ShareAccess::empty(),
             hold: self.hold(),
         }

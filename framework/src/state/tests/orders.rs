@@ -27,6 +27,7 @@ fn try_open(table: &StateTable, client: ClientId, number: u64, deny: ShareDeny) 
         principal: USER,
         access: BOTH,
         deny,
+        delegation: None,
         passing: ShareAccess::empty(),
         hold: OpenHold::new(()),
     };
