@@ -1,11 +1,8 @@
 use std::net::SocketAddr;
-use std::process::ExitCode;
 
-use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
-
-/// What a program answers to a command line that it does not understand.
-const BAD_USAGE: u8 = 2;
+use dittofs::api::DEFAULT_ADDRESS;
+use dittofs::api_client::ApiAddress;
 
 /// The DittoFS file server: NFSv4.0, 4.1 and 4.2 in user space.
 #[derive(Debug, Parser)]
@@ -19,6 +16,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Serve a share until SIGTERM or Ctrl-C.
     Start(StartOptions),
+    /// Ask a running server how it is.
+    Status(StatusOptions),
     /// Print the NFSv4 operations that this server has, and in which minor versions.
     Ops,
 }
@@ -33,6 +32,11 @@ pub(crate) struct StartOptions {
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:2049")]
     pub(crate) listen: SocketAddr,
 
+    /// Address and port of the operator's API: health, metrics, who holds what. Off unless given. It has no authentication:
+    /// whoever reaches it may use it.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) api: Option<SocketAddr>,
+
     /// Seconds that a client may be silent before what it holds can be given to others.
     #[arg(long, value_name = "SECONDS", default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub(crate) lease: u32,
@@ -42,23 +46,9 @@ pub(crate) struct StartOptions {
     pub(crate) capacity_mib: u64,
 }
 
-/// Says why the command line was not taken: help and version as they were asked for, a fault in one line.
-pub(crate) fn report(error: &clap::Error) -> ExitCode {
-    let shown = [
-        ErrorKind::DisplayHelp,
-        ErrorKind::DisplayVersion,
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
-    ];
-    if shown.contains(&error.kind()) {
-        error.exit();
-    }
-    eprintln!("dfs: {}; see --help", first_paragraph(&error.render().to_string()));
-    ExitCode::from(BAD_USAGE)
-}
-
-/// The fault without what is said about usage behind it, in one line.
-fn first_paragraph(text: &str) -> String {
-    let lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
-    let joined = lines.collect::<Vec<_>>().join(" ");
-    joined.trim_start_matches("error: ").to_owned()
+#[derive(Debug, Args)]
+pub(crate) struct StatusOptions {
+    /// Where the server's API is.
+    #[arg(long, value_name = "ADDR:PORT", env = "DFS_API", hide_env_values = true, default_value = DEFAULT_ADDRESS)]
+    pub(crate) api: ApiAddress,
 }

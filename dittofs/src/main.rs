@@ -5,7 +5,9 @@ mod cli;
 mod identity;
 mod ops_table;
 mod start;
+mod status;
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -20,11 +22,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return cli::report(&error),
+        Err(error) => return dittofs::usage::report("dfs", &error),
     };
-    let outcome = match cli.command {
-        Command::Start(options) => start::run(&options),
-        Command::Ops => ops_table::print(),
+    let outcome: Result<(), Box<dyn Error>> = match cli.command {
+        Command::Start(options) => start::run(&options).map_err(Into::into),
+        Command::Status(options) => status::print(options.api),
+        Command::Ops => ops_table::print().map_err(Into::into),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

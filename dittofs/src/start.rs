@@ -3,16 +3,18 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use dittofs::api::{ApiServer, Phase};
 use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
 use dittofs_framework::compound::{BuildError, Nfs4Service};
 use dittofs_framework::export::{ExportId, Namespace, NamespaceError};
 use dittofs_framework::nfs_server::NfsServer;
 use dittofs_framework::registry::RegistryError;
-use dittofs_framework::server::{BindError, Drained};
+use dittofs_framework::server::{BindError, Drained, ServerLimits};
 use dittofs_ops as _;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
@@ -29,6 +31,8 @@ const MIB: u64 = 1 << 20;
 pub(crate) enum StartError {
     #[error("cannot listen on {0}: {1}")]
     Bind(SocketAddr, BindError),
+    #[error("cannot listen on {0} for the API: {1}")]
+    BindApi(SocketAddr, io::Error),
     #[error(transparent)]
     Namespace(#[from] NamespaceError),
     #[error(transparent)]
@@ -84,20 +88,49 @@ async fn serve(options: &StartOptions) -> Result<(), StartError> {
     if let Some(identity) = identity::of_server(options.listen).map_err(BuildError::from)? {
         service = service.identity(identity);
     }
-    let service = service.build()?;
-    let server = NfsServer::bind(service, options.listen)
+    let service = Arc::new(service.build()?);
+    let server = NfsServer::bind_with(service.clone(), options.listen, ServerLimits::default())
         .await
         .map_err(|error| StartError::Bind(options.listen, error))?;
-    announce(server.local_addr());
-    match server.serve(stop).await {
+    let (phase, phases) = watch::channel(Phase::Serving);
+    let api = match options.api {
+        Some(addr) => Some(listen_for_operators(service, addr, phases).await?),
+        None => None,
+    };
+    announce(server.local_addr(), api.as_ref().map(ApiServer::local_addr));
+    let api = api.map(|api| tokio::spawn(api.serve()));
+    let stop = async {
+        stop.await;
+        phase.send_replace(Phase::Draining);
+    };
+    let drained = server.serve(stop).await;
+    phase.send_replace(Phase::Over);
+    if let Some(api) = api {
+        drop(api.await);
+    }
+    match drained {
         Drained::Complete => Ok(()),
         Drained::TimedOut => Err(StartError::DrainTimedOut),
     }
 }
 
-/// The line that scripts wait for, and one for people.
-fn announce(at: SocketAddr) {
+async fn listen_for_operators(
+    service: Arc<Nfs4Service>,
+    addr: SocketAddr,
+    phases: watch::Receiver<Phase>,
+) -> Result<ApiServer, StartError> {
+    if !addr.ip().is_loopback() {
+        tracing::warn!(%addr, "the API has no authentication: whoever reaches this address can use it");
+    }
+    ApiServer::bind(service, addr, phases).await.map_err(|error| StartError::BindApi(addr, error))
+}
+
+/// The lines that scripts wait for, and one for people.
+fn announce(at: SocketAddr, api: Option<SocketAddr>) {
     eprintln!("listening on {at}");
+    if let Some(api) = api {
+        eprintln!("API on {api}");
+    }
     let (host, port) = (at.ip(), at.port());
     let host = match host {
         _ if host.is_unspecified() => "HOST".to_owned(),

@@ -19,7 +19,7 @@ const NULL: RpcTarget = RpcTarget { program: NFS_PROGRAM, version: NFS_V4, proce
 
 fn dfs(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dfs"));
-    command.args(args).env_remove("DFS_LOG").env_remove("COLUMNS").stdin(Stdio::null());
+    command.args(args).env_remove("DFS_LOG").env_remove("DFS_API").env_remove("COLUMNS").stdin(Stdio::null());
     command
 }
 
@@ -77,6 +77,7 @@ impl Drop for Server {
 #[rstest]
 #[case::dfs(&["--help"], include_str!("expected/help.txt"))]
 #[case::start(&["start", "--help"], include_str!("expected/start-help.txt"))]
+#[case::status(&["status", "--help"], include_str!("expected/status-help.txt"))]
 #[case::ops(&["ops", "--help"], include_str!("expected/ops-help.txt"))]
 fn help(#[case] args: &[&str], #[case] expected: &str) {
     let output = run(args);
@@ -118,6 +119,10 @@ fn the_table_of_operations_in_the_documentation_is_the_programs() {
 #[case::port_too_large(
     &["start", "--ephemeral", "--listen", "127.0.0.1:65536"],
     "invalid value '127.0.0.1:65536' for '--listen <ADDR:PORT>': invalid socket address syntax"
+)]
+#[case::api_without_port(
+    &["start", "--ephemeral", "--api", "127.0.0.1"],
+    "invalid value '127.0.0.1' for '--api <ADDR:PORT>': invalid socket address syntax"
 )]
 #[case::missing_value(
     &["start", "--ephemeral", "--listen"],
@@ -221,4 +226,37 @@ fn it_says_how_to_mount_the_share() {
     assert!(line.contains(&command), "{line}");
     server.send(Signal::TERM);
     assert!(server.end().0.success());
+}
+
+#[test]
+fn an_api_on_a_port_that_is_taken_gets_one_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    let output = dfs(&START).args(["--api", &addr]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(said.starts_with(&format!("dfs: cannot listen on {addr} for the API: ")), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[test]
+fn an_api_that_others_reach_is_warned_of() {
+    // RFC 5737: an address for documentation alone.
+    let output = dfs(&START).args(["--api", "192.0.2.1:20490"]).output().unwrap();
+    let said = text(&output.stderr);
+    assert!(said.contains("the API has no authentication"), "{said}");
+}
+
+#[test]
+fn it_says_where_its_api_is_and_ends_with_it() {
+    let mut server = Server::start(&["--api", "127.0.0.1:0"]);
+    let mut line = String::new();
+    server.stderr.read_line(&mut line).unwrap();
+    let api = line.strip_prefix("API on ").unwrap_or_else(|| panic!("{line}")).trim_end();
+    let status = run(&["status", "--api", api]);
+    assert!(status.status.success(), "{}", text(&status.stderr));
+    server.send(Signal::TERM);
+    let (status, said) = server.end();
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(!said.contains("the API has no authentication"), "{said}");
 }

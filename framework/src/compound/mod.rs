@@ -1,6 +1,7 @@
 //! COMPOUND: the dispatcher that runs operations one after the other and enforces what their rows say.
 
 mod admission;
+mod census;
 mod context;
 mod dispatch;
 mod duplicates;
@@ -15,6 +16,7 @@ mod turns;
 mod unsettled;
 
 pub use admission::{HandlesSet, Position, admit};
+pub use census::Census;
 pub use context::CompoundContext;
 pub use duplicates::DuplicateLimits;
 pub use program::Nfs4Program;

@@ -207,6 +207,20 @@ impl SessionCore {
         }
     }
 
+    /// How many clients and sessions there are.
+    pub fn census(&self) -> SessionCensus {
+        let records = self.records.lock();
+        let clients = records.len() - records.unconfirmed();
+        drop(records);
+        SessionCensus { clients, sessions: self.sessions.len(), slots: self.budget.in_use() }
+    }
+
+    /// The confirmed clients.
+    pub fn clients(&self) -> Vec<Arc<Client>> {
+        let records = self.records.lock();
+        records.iter().filter(|record| record.is_confirmed()).map(|record| record.client.clone()).collect()
+    }
+
     /// Asserts the invariants S1 to S8.
     ///
     /// # Panics
@@ -258,6 +272,17 @@ impl SessionCore {
             self.budget.in_use()
         );
     }
+}
+
+/// How much there is of clients and sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionCensus {
+    /// Confirmed clients.
+    pub clients: usize,
+    /// Their sessions.
+    pub sessions: usize,
+    /// Slots of the sessions.
+    pub slots: u32,
 }
 
 /// Where session IDs come from.
@@ -322,7 +347,6 @@ impl SessionTable {
         drop(removed);
     }
 
-    #[cfg(any(test, feature = "testing"))]
     fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.read().len()).sum()
     }

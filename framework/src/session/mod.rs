@@ -21,7 +21,7 @@ mod slots;
 #[cfg(test)]
 mod tests;
 
-pub use self::core::SessionCore;
+pub use self::core::{SessionCensus, SessionCore};
 pub use connection::ConnectionSessions;
 pub use identity::ServerIdentity;
 pub use limits::SessionLimits;

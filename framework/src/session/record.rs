@@ -154,7 +154,6 @@ impl Records {
         oldest.is_some_and(|id| self.remove(id).is_some())
     }
 
-    #[cfg(any(test, feature = "testing"))]
     pub(super) fn unconfirmed(&self) -> usize {
         self.unconfirmed.len()
     }

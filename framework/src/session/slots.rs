@@ -61,7 +61,6 @@ impl SlotBudget {
         self.in_use.load(Ordering::Relaxed) >= self.shared()
     }
 
-    #[cfg(any(test, feature = "testing"))]
     pub(super) fn in_use(&self) -> u32 {
         self.in_use.load(Ordering::Relaxed)
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::delegation_counters::RevokeReason;
 use super::ids::StateKey;
 use super::lock_order::{CLIENT, Ranked};
+use super::table::Held;
 use crate::client::Client;
 use crate::proto::{ClientId, NFS4ERR_DELAY, NFS4ERR_EXPIRED, SequenceStatus, Status};
 use crate::sync::atomic::{AtomicUsize, Ordering};
@@ -193,6 +194,18 @@ impl ClientRecord {
     /// Whether a stateid was revoked that the client has not freed.
     pub(super) fn has_revoked(&self) -> bool {
         !self.opens.lock().revoked.is_empty()
+    }
+
+    /// How much the client holds.
+    pub(super) fn held(&self) -> Held {
+        let opens = self.opens.lock();
+        Held {
+            opens: opens.keys.len(),
+            lock_stateids: self.lock_stateids.count(),
+            locks: self.locks.count(),
+            delegations: opens.delegations.len(),
+            revoked: opens.revoked.len(),
+        }
     }
 
     /// The opens that there are.

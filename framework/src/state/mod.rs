@@ -67,4 +67,4 @@ pub use range::{ByteRange, LockKind};
 pub use share::ShareDeny;
 pub use stateid::{Freed, Io};
 pub use stripes::{Changing, FileStripe};
-pub use table::{Held, StateTable};
+pub use table::{Held, StateCensus, StateTable};

@@ -101,6 +101,17 @@ pub struct Held {
     pub revoked: usize,
 }
 
+/// How much state there is of all clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StateCensus {
+    /// Files open.
+    pub opens: usize,
+    /// Lock stateids.
+    pub lock_stateids: usize,
+    /// Byte-range locks.
+    pub locks: usize,
+}
+
 /// How many leases a client that has lost all it held is kept, to be told so: who came with other stateids again and again
 /// would fill the memory.
 const LEASES_REVOKED: u32 = 10;
@@ -149,6 +160,20 @@ impl StateTable {
     /// Whether a client has a file open or a delegation. Locks hang on opens, so without these there is nothing.
     pub fn has_state(&self, client: ClientId) -> bool {
         self.client(client).is_ok_and(|record| record.has_state())
+    }
+
+    /// How much state a client holds; nothing, if it is not known.
+    pub fn held(&self, client: ClientId) -> Held {
+        self.client(client).map(|record| record.held()).unwrap_or_default()
+    }
+
+    /// How much state there is.
+    pub fn census(&self) -> StateCensus {
+        StateCensus {
+            opens: self.opens.count(),
+            lock_stateids: self.lock_stateids.count(),
+            locks: self.locks.count(),
+        }
     }
 
     /// Whether a client has some of what is scarce.

@@ -321,6 +321,20 @@ impl ClientTable {
         self.records.read().longest_expired(now, may_go).map(|client| client.idle(now))
     }
 
+    /// How many clients are confirmed.
+    pub fn confirmed(&self) -> usize {
+        let records = self.records.read();
+        // An update of a confirmed client's callback is of its ID.
+        records.by_id.len() - records.unconfirmed.len()
+    }
+
+    /// The confirmed clients.
+    pub fn clients(&self) -> Vec<Arc<Client>> {
+        let records = self.records.read();
+        let confirmed = records.by_name.values().filter_map(|named| named.confirmed.as_ref());
+        confirmed.map(|confirmed| confirmed.record.client.clone()).collect()
+    }
+
     /// How many client IDs are known, confirmed or not.
     #[cfg(any(test, feature = "testing"))]
     pub fn len(&self) -> usize {

@@ -1,0 +1,59 @@
+use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
+
+/// Label names and values.
+pub(super) type Labels<'a> = &'a [(&'a str, &'a str)];
+
+/// A metric with a value for each combination of labels.
+pub(super) struct Family(MetricFamily);
+
+impl Family {
+    /// A number that goes up and down.
+    pub(super) fn gauge(name: &str, help: &str) -> Self {
+        Self::new(name, help, MetricType::GAUGE)
+    }
+
+    fn new(name: &str, help: &str, kind: MetricType) -> Self {
+        let mut family = MetricFamily::default();
+        family.set_name(format!("dittofs_{name}"));
+        family.set_help(help.to_owned());
+        family.set_field_type(kind);
+        Self(family)
+    }
+
+    /// With a value.
+    #[allow(clippy::cast_precision_loss)] // the text format has no other numbers; they are exact up to 2^53
+    pub(super) fn with(self, labels: Labels<'_>, value: u64) -> Self {
+        self.with_float(labels, value as f64)
+    }
+
+    fn with_float(mut self, labels: Labels<'_>, value: f64) -> Self {
+        let mut metric = Metric::from_label(pairs(labels));
+        if self.0.get_field_type() == MetricType::COUNTER {
+            let mut counter = Counter::default();
+            counter.set_value(value);
+            metric.set_counter(counter);
+        } else {
+            let mut gauge = Gauge::default();
+            gauge.set_value(value);
+            metric.set_gauge(gauge);
+        }
+        self.0.mut_metric().push(metric);
+        self
+    }
+}
+
+impl From<Family> for MetricFamily {
+    fn from(family: Family) -> Self {
+        family.0
+    }
+}
+
+fn pairs(labels: Labels<'_>) -> Vec<LabelPair> {
+    let pair = |(name, value): &(&str, &str)| {
+        let mut pair = LabelPair::default();
+        pair.set_name((*name).to_owned());
+        pair.set_value((*value).to_owned());
+        pair
+    };
+    labels.iter().map(pair).collect()
+}

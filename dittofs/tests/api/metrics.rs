@@ -1,0 +1,81 @@
+use std::time::Duration;
+
+use dittofs_ops::lock::NfsLockType4;
+use dittofs_tests::ClientV4_0;
+
+use crate::world::World;
+
+/// The value of a metric, named with its labels.
+async fn value(world: &World, name: &str) -> f64 {
+    let answer = world.get("/metrics").await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.head.contains("content-type: text/plain; version=0.0.4"), "{}", answer.head);
+    let values = answer.body.lines().filter_map(|line| line.rsplit_once(' '));
+    let found = values.filter(|(found, _)| *found == name).map(|(_, value)| value.parse().unwrap());
+    let found: Vec<f64> = found.collect();
+    let [value] = found[..] else { panic!("{name} is there {} times:\n{}", found.len(), answer.body) };
+    value
+}
+
+async fn assert_values(world: &World, expected: &[(&str, f64)]) {
+    for (name, expected) in expected {
+        let found = value(world, name).await;
+        assert!((found - expected).abs() < 1e-9, "{name} is {found}, not {expected}");
+    }
+}
+
+#[tokio::test]
+async fn the_version_is_a_label() {
+    let name = concat!(r#"dittofs_build_info{version=""#, env!("CARGO_PKG_VERSION"), r#""}"#);
+    assert_values(&World::new().await, &[(name, 1.0)]).await;
+}
+
+const SESSION_CLIENTS: &str = r#"dittofs_clients{protocol="4.1+"}"#;
+
+#[tokio::test]
+async fn clients_and_what_they_hold_are_counted() {
+    let world = World::new().await;
+    let held = ["dittofs_opens", "dittofs_lock_stateids", "dittofs_locks"];
+    let gauges = |clients: f64, sessions: f64, counts: [f64; 3]| {
+        let mut expected = vec![(SESSION_CLIENTS, clients), ("dittofs_sessions", sessions)];
+        expected.extend(held.into_iter().zip(counts));
+        expected
+    };
+    assert_values(&world, &gauges(0.0, 0.0, [0.0; 3])).await;
+    assert_values(&world, &[("dittofs_session_slots", 0.0)]).await;
+    let mut session = world.session("a").await;
+    let file = session.open("file").await;
+    session.open("other").await;
+    for at in [0, 10, 20] {
+        session.lock(&file, "locker", NfsLockType4::WriteLt, (at, 5)).await;
+    }
+    assert_values(&world, &gauges(1.0, 1.0, [2.0, 1.0, 3.0])).await;
+    // It may have more since.
+    let slots = f64::from(session.fore_channel.max_requests);
+    assert!(value(&world, "dittofs_session_slots").await >= slots);
+    world.session("a").await;
+    assert_values(&world, &gauges(1.0, 2.0, [2.0, 1.0, 3.0])).await;
+}
+
+#[tokio::test]
+async fn clients_of_each_protocol_are_counted() {
+    let world = World::new().await;
+    let clients = r#"dittofs_clients{protocol="4.0"}"#;
+    assert_values(&world, &[(clients, 0.0)]).await;
+    ClientV4_0::connect(&world.server, "a").await;
+    ClientV4_0::connect(&world.server, "b").await;
+    assert_values(&world, &[(clients, 2.0), (SESSION_CLIENTS, 0.0)]).await;
+}
+
+#[tokio::test]
+async fn the_grace_period_is_told() {
+    let world = World::restarted(&["a", "b", "c"]).await;
+    world.session("a").await;
+    world.server.clock.advance(Duration::from_secs(50));
+    let entitled = (r#"dittofs_grace_clients{state="entitled"}"#, 3.0);
+    let completed = r#"dittofs_grace_clients{state="completed"}"#;
+    let (force, remaining) = ("dittofs_grace_in_force", "dittofs_grace_remaining_seconds");
+    assert_values(&world, &[(force, 1.0), (remaining, 40.0), entitled, (completed, 1.0)]).await;
+    world.post("/api/v1/grace/end").await;
+    assert_values(&world, &[(force, 0.0), (remaining, 0.0), entitled, (completed, 3.0)]).await;
+}
