@@ -2,13 +2,18 @@ use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
+
+use super::BoxFuture;
+use super::calls::Calls;
+use crate::callback::{CallError, CallPath, CallbackCall};
 
 /// Identity of a connection: never used twice by one server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
 
-/// What a program sees of the connection that a call came by.
+/// What a program sees of the connection that a call came by: a [path](CallPath) for calls to the client, too.
 ///
 /// It lives as long as the connection or one of its requests does: who wants to know a connection for longer keeps
 /// its id, or a [`Weak`](std::sync::Weak) reference.
@@ -17,12 +22,13 @@ pub struct Connection {
     peer: SocketAddr,
     /// What the program keeps with the connection; held for the length of a clone of the `Arc`.
     attachment: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
+    calls: Arc<Calls>,
 }
 
 impl Connection {
-    /// A connection to `peer`.
+    /// A connection to `peer`, over which no calls can be made before it is served.
     pub fn new(id: ConnectionId, peer: SocketAddr) -> Self {
-        Self { id, peer, attachment: Mutex::new(None) }
+        Self { id, peer, attachment: Mutex::new(None), calls: Arc::new(Calls::new(id)) }
     }
 
     /// Its identity.
@@ -33,6 +39,11 @@ impl Connection {
     /// The other end.
     pub fn peer(&self) -> SocketAddr {
         self.peer
+    }
+
+    /// The calls to the other end.
+    pub(crate) fn calls(&self) -> &Arc<Calls> {
+        &self.calls
     }
 
     /// What the program keeps with the connection: an empty one is made if there is none, or one of another type.
@@ -46,6 +57,29 @@ impl Connection {
         drop(attachment);
         drop(previous);
         made
+    }
+}
+
+/// Calls over the client's own connection. The connection may end while somebody keeps a reference to it: then there are no more
+/// calls.
+impl CallPath for Connection {
+    fn call(&self, call: CallbackCall) -> BoxFuture<'static, Result<Bytes, CallError>> {
+        match self.calls.begin(&call) {
+            Ok(under_way) => Box::pin(under_way),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.calls.is_open()
+    }
+
+    fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    fn id(&self) -> ConnectionId {
+        self.id
     }
 }
 

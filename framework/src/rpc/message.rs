@@ -1,9 +1,10 @@
-//! The header of a call and of a reply (RFC 5531 section 9).
+//! The header of a call and of a reply (RFC 5531 section 9), in both directions.
 
 use bytes::Bytes;
 
-use super::{AuthStat, OpaqueAuth, RpcReply};
-use crate::xdr::{Mark, XdrError, XdrReader, XdrWriter};
+use super::{AuthFlavor, AuthStat, OpaqueAuth, RpcReply};
+use crate::callback::{CallError, CallbackCall, CallbackCredential, Rejection};
+use crate::xdr::{Mark, Rope, XdrError, XdrReader, XdrWriter, encode_to_bytes};
 
 /// The version of RPC itself.
 const RPC_VERSION: u32 = 2;
@@ -28,8 +29,8 @@ const LAST_FRAGMENT: u32 = 0x8000_0000;
 #[derive(Debug)]
 pub(crate) enum Message<'a> {
     Call(CallHeader<'a>),
-    /// An answer to a call, of which the server made none.
-    Reply,
+    /// The answer to a call of the server.
+    Reply(ReplyHeader),
     /// Understood far enough to be answered, but not to be called.
     Refused {
         xid: u32,
@@ -60,7 +61,7 @@ impl<'a> Message<'a> {
         let xid = r.u32()?;
         match r.u32()? {
             CALL => {}
-            REPLY => return Ok(Self::Reply),
+            REPLY => return Ok(Self::Reply(ReplyHeader::parse(xid, &mut r))),
             value => return Err(XdrError::BadValue { type_name: "msg_type", value }),
         }
         if r.u32()? != RPC_VERSION {
@@ -76,6 +77,75 @@ impl<'a> Message<'a> {
 
 fn opaque_auth<'a>(r: &mut XdrReader<'a>) -> Result<OpaqueAuth<'a>, XdrError> {
     Ok(OpaqueAuth { flavor: r.u32()?, body: r.opaque_ref(AUTH_BODY_MAX)? })
+}
+
+/// A reply up to its results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ReplyHeader {
+    pub(crate) xid: u32,
+    /// Where in the record the results begin, if there are any.
+    pub(crate) results_at: Result<usize, CallError>,
+}
+
+impl ReplyHeader {
+    /// Reads what is behind the msg_type. What does not decode is still the answer to the call with this xid.
+    fn parse(xid: u32, r: &mut XdrReader<'_>) -> Self {
+        let stat = match r.u32() {
+            Ok(MSG_ACCEPTED) => accept_stat(r),
+            Ok(MSG_DENIED) => reject_stat(r).map(Err),
+            Ok(value) => Err(XdrError::BadValue { type_name: "reply_stat", value }),
+            Err(error) => Err(error),
+        };
+        let results_at = match stat {
+            Ok(Ok(())) => Ok(r.position()),
+            Ok(Err(rejection)) => Err(CallError::Rejected(rejection)),
+            Err(_) => Err(CallError::Malformed),
+        };
+        Self { xid, results_at }
+    }
+}
+
+/// accepted_reply up to its results.
+fn accept_stat(r: &mut XdrReader<'_>) -> Result<Result<(), Rejection>, XdrError> {
+    opaque_auth(r)?;
+    Ok(Err(match r.u32()? {
+        SUCCESS => return Ok(Ok(())),
+        PROG_UNAVAIL => Rejection::ProgUnavail,
+        PROG_MISMATCH => Rejection::ProgMismatch,
+        PROC_UNAVAIL => Rejection::ProcUnavail,
+        GARBAGE_ARGS => Rejection::GarbageArgs,
+        SYSTEM_ERR => Rejection::SystemErr,
+        value => return Err(XdrError::BadValue { type_name: "accept_stat", value }),
+    }))
+}
+
+/// rejected_reply.
+fn reject_stat(r: &mut XdrReader<'_>) -> Result<Rejection, XdrError> {
+    match r.u32()? {
+        RPC_MISMATCH => Ok(Rejection::RpcMismatch),
+        AUTH_ERROR => Ok(Rejection::Auth(r.u32()?)),
+        value => Err(XdrError::BadValue { type_name: "reject_stat", value }),
+    }
+}
+
+/// A call of the server as a record.
+pub(crate) fn encode_call(xid: u32, call: &CallbackCall) -> Rope {
+    let mut w = XdrWriter::new();
+    let record = w.reserve_u32();
+    let message = w.mark();
+    words(&mut w, [xid, CALL, RPC_VERSION, call.program, call.version, call.procedure]);
+    match &call.credential {
+        CallbackCredential::None => words(&mut w, [AuthFlavor::None.number(), 0]),
+        CallbackCredential::Sys(parms) => {
+            w.u32(AuthFlavor::Sys.number());
+            w.opaque(&encode_to_bytes(parms));
+        }
+    }
+    words(&mut w, [AuthFlavor::None.number(), 0]);
+    w.raw(&call.args);
+    let len = u32::try_from(w.len_since(message)).unwrap_or(u32::MAX);
+    w.patch_u32(record, LAST_FRAGMENT | len);
+    w.finish()
 }
 
 /// What a reply says at the level of RPC.

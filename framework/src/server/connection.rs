@@ -3,7 +3,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -14,10 +14,12 @@ use tokio::time::Sleep;
 
 use super::budget::Charge;
 use super::outbound::Outbound;
+use super::parked::Parked;
 use super::request::{self, Answered, Begun};
 use super::waiting::Waiting;
 use super::{ServerLimits, Services};
 use crate::rpc::Connection;
+use crate::rpc::calls::OpenCalls;
 use crate::rpc::record::{RecordError, RecordReader};
 use crate::xdr::XdrError;
 
@@ -80,11 +82,16 @@ pub(super) struct ConnectionTask<S> {
     alive: Alive,
     input: Input,
     reader: RecordReader,
+    parked: Parked,
     outbound: Outbound,
     /// What is left of the buffer that the last reply was written into.
     spare: BytesMut,
     waiting: Waiting,
-    /// For what was read and is not begun, and for replies that have not left.
+    /// The server's calls to the client.
+    calls: OpenCalls,
+    /// By which they wake this task.
+    waker: Option<Waker>,
+    /// For what was read and is not begun, and for replies and calls that have not left.
     charge: Charge,
     /// Made when the budget of the server is used up.
     room: Option<Pin<Box<OwnedNotified>>>,
@@ -97,6 +104,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ConnectionTask<S> {
         let reader = RecordReader::new(limits.max_record, limits.max_fragments.max(1));
         let tick = Tick::new(limits);
         let charge = Charge::new(&services.budget, 0);
+        let calls = connection.calls().open(limits.max_calls);
         Self {
             services,
             connection,
@@ -104,9 +112,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ConnectionTask<S> {
             alive,
             input: Input::Open,
             reader,
+            parked: Parked::default(),
             outbound: Outbound::default(),
             spare: BytesMut::new(),
             waiting: Waiting::default(),
+            calls,
+            waker: None,
             charge,
             room: None,
             tick,
@@ -123,7 +134,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ConnectionTask<S> {
         let ending = if let Some(ending) = ended {
             ending
         } else {
-            self.input = Input::Ended;
+            self.end_input();
             poll_fn(|cx| self.poll_serve(cx)).await
         };
         // Its requests run to their end, and until then it counts as a connection: a client cannot have more of them by going.
@@ -158,7 +169,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ConnectionTask<S> {
         loop {
             let pause = self.begin_requests(&mut turn)?;
             self.collect_finished(cx)?;
-            let written = self.poll_write(cx);
+            let written = self.poll_send(cx);
             self.update_charge();
             if let Poll::Ready(written) = written {
                 written?;
@@ -167,15 +178,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ConnectionTask<S> {
                 }
             }
             match pause {
-                Pause::Turn => {
-                    // Wakes this task again after the others, and after a look at their sockets.
-                    let _ = pin!(tokio::task::yield_now()).poll(cx);
-                    return Ok(Poll::Pending);
-                }
+                Pause::Turn => return Ok(yield_turn(cx)),
+                Pause::AtLimit if self.poll_below_limit(cx).is_ready() => {}
                 Pause::AtLimit => {
-                    if self.poll_below_limit(cx).is_pending() {
-                        return Ok(Poll::Pending);
-                    }
+                    let replies = self.poll_replies(&mut turn, cx)?;
+                    self.update_charge();
+                    return Ok(if replies.is_ready() { yield_turn(cx) } else { Poll::Pending });
                 }
                 Pause::NeedsInput if self.input == Input::Ended => return Ok(Poll::Pending),
                 Pause::NeedsInput => match self.poll_read(cx) {
@@ -183,7 +191,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ConnectionTask<S> {
                         self.tick.awaits_input = true;
                         return Ok(Poll::Pending);
                     }
-                    Poll::Ready(Ok(0)) => self.input = Input::Ended,
+                    Poll::Ready(Ok(0)) => self.end_input(),
                     Poll::Ready(Ok(_)) => {}
                     Poll::Ready(Err(error)) => return Err(error.into()),
                 },
@@ -200,11 +208,44 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ConnectionTask<S> {
             if *turn == 0 {
                 return Ok(Pause::Turn);
             }
-            let Some(record) = self.reader.next_record()? else { break };
+            let Some(record) = self.next_record()? else { break };
             *turn -= 1;
             self.begin(&record)?;
         }
         Ok(Pause::NeedsInput)
+    }
+
+    fn next_record(&mut self) -> Result<Option<Bytes>, RecordError> {
+        match self.parked.pop() {
+            Some(record) => Ok(Some(record)),
+            None => self.reader.next_record(),
+        }
+    }
+
+    /// Reads on for replies to the server's calls, though no request may be begun: those under way may wait for them. Ready when it is
+    /// the turn of other tasks.
+    fn poll_replies(&mut self, turn: &mut usize, cx: &mut Context<'_>) -> Result<Poll<()>, Ending> {
+        while self.calls.are_pending() && self.parked.has_room(&self.services.limits) {
+            if *turn == 0 {
+                return Ok(Poll::Ready(()));
+            }
+            if let Some(record) = self.reader.next_record()? {
+                *turn -= 1;
+                if request::is_reply(&record) {
+                    self.begin(&record)?;
+                } else {
+                    self.parked.push(record);
+                }
+                continue;
+            }
+            match self.poll_read(cx) {
+                Poll::Pending => break,
+                // The requests that were read are still to be answered.
+                Poll::Ready(Ok(0)) => self.calls.close(),
+                Poll::Ready(read) => drop(read?),
+            }
+        }
+        Ok(Poll::Pending)
     }
 
     fn is_at_limit(&self) -> bool {
@@ -242,7 +283,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ConnectionTask<S> {
 
     /// Counts what it holds. A waiting request has a charge of its own, which it takes with it.
     fn update_charge(&mut self) {
-        let held = self.reader.len() + self.outbound.unsent();
+        let held = self.reader.len() + self.parked.bytes() + self.outbound.unsent() + self.calls.unsent();
         self.charge.set(held / CHARGE_STEP * CHARGE_STEP);
     }
 
@@ -286,6 +327,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ConnectionTask<S> {
         buffer
     }
 
+    /// Nothing more comes from the client: no replies either.
+    fn end_input(&mut self) {
+        self.input = Input::Ended;
+        self.calls.close();
+    }
+
+    /// Writes replies and calls until everything is gone or the socket takes no more.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
+            self.calls.wake(cx.waker());
+            self.waker = Some(cx.waker().clone());
+        }
+        loop {
+            while self.calls.unsent() > 0 && self.outbound.unsent() < self.services.limits.max_unsent.max(1) {
+                let Some(call) = self.calls.take() else { break };
+                self.outbound.push(call);
+            }
+            ready!(self.poll_write(cx))?;
+            if self.calls.unsent() == 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.outbound.poll_write(&mut self.stream, &mut self.tick.written, cx)
     }
@@ -324,6 +389,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ConnectionTask<S> {
         self.tick.sleep = None;
         Poll::Pending
     }
+}
+
+/// Wakes this task again after the others, and after a look at their sockets.
+fn yield_turn<T>(cx: &mut Context<'_>) -> Poll<T> {
+    let _ = pin!(tokio::task::yield_now()).poll(cx);
+    Poll::Pending
 }
 
 /// The clock of a connection that holds memory; one that holds none has no timer.

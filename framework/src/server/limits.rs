@@ -16,8 +16,8 @@ pub struct ServerLimits {
     /// Bytes of the messages of the requests that wait for something at the same time. At or over the limit nothing
     /// more is read until some end.
     pub max_in_flight_bytes: usize,
-    /// Bytes of replies that the client has not yet taken. At or over the limit nothing more is read, and no
-    /// request is begun, until it takes some. The replies of requests that already run come on top.
+    /// Bytes of replies and calls that the client has not yet taken. At or over the limit nothing more is read, no request is
+    /// begun, and no call is sent, until it takes some. The replies of requests that already run come on top.
     pub max_unsent: usize,
     /// Bytes that all connections together may hold, counted in steps of 16 KiB for each: of messages that are not answered yet, and of
     /// replies that have not left yet. At or over the limit a connection that has requests or replies under way is not read
@@ -29,6 +29,8 @@ pub struct ServerLimits {
     pub record_stall: Duration,
     /// How long a client may take nothing of what waits for it before its connection is closed.
     pub write_stall: Duration,
+    /// Calls of the server to the client that are under way at the same time. One more is not made.
+    pub max_calls: usize,
     /// Requests that are run one after the other before other tasks of the thread have their turn.
     pub max_batch: usize,
     /// How long [`serve`](super::Server::serve) waits for the server's running requests once it was told to stop.
@@ -47,6 +49,7 @@ impl Default for ServerLimits {
             max_held: 512 << 20,
             record_stall: Duration::from_mins(1),
             write_stall: Duration::from_mins(1),
+            max_calls: 64,
             max_batch: 64,
             drain_timeout: Duration::from_secs(10),
         }

@@ -2,13 +2,15 @@
 //!
 //! Each connection is one task, which reads what the socket has, runs every request inline as far as it comes
 //! without waiting, and sends the replies that are ready together in one vectored write. A request that has to wait
-//! goes on in a task of its own.
+//! goes on in a task of its own. Between the replies go the server's calls to the client, and the client's replies to them come
+//! between its requests.
 
 mod accept;
 mod budget;
 mod connection;
 mod limits;
 mod outbound;
+mod parked;
 mod programs;
 mod request;
 #[cfg(test)]

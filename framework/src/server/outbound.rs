@@ -11,7 +11,7 @@ use crate::xdr::Rope;
 /// Slices of one vectored write: enough that a batch of small replies leaves in one, few enough for the stack.
 const SLICES: usize = 64;
 
-/// Replies on their way to the client, in the order in which they became ready.
+/// Replies, and calls of the server, on their way to the client, in the order in which they became ready.
 #[derive(Default)]
 pub(super) struct Outbound {
     replies: VecDeque<Reply>,

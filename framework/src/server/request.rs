@@ -20,7 +20,7 @@ pub(super) enum Begun {
     Answered(Answered),
     /// It waits for something; polling it again is safe from any task.
     Waiting(Request),
-    /// It takes no answer; the buffer comes back.
+    /// It is an answer itself, and takes none; the buffer comes back.
     Ignored(BytesMut),
 }
 
@@ -41,7 +41,13 @@ pub(super) fn begin(
 ) -> Result<Begun, XdrError> {
     let header = match Message::parse(record)? {
         Message::Call(header) => header,
-        Message::Reply => return Ok(Begun::Ignored(buffer)),
+        Message::Reply(reply) => {
+            if !connection.calls().answer(reply, record) {
+                // The call was given up, or was answered before.
+                tracing::debug!(peer = %connection.peer(), xid = reply.xid, "a reply to no call");
+            }
+            return Ok(Begun::Ignored(buffer));
+        }
         Message::Refused { xid, with } => return Ok(Begun::Answered(refuse(xid, with, buffer))),
     };
     let (subject, args_at) = (Subject::from(&header), header.args_at);
@@ -68,6 +74,11 @@ pub(super) fn begin(
         connection: Arc::clone(connection),
     };
     Ok(begin_call(program, call, subject, buffer))
+}
+
+/// Whether `record` is the reply to a call of the server.
+pub(super) fn is_reply(record: &Bytes) -> bool {
+    matches!(Message::parse(record), Ok(Message::Reply(_)))
 }
 
 fn find<'a>(services: &'a Services, subject: &Subject) -> Result<&'a Arc<dyn RpcProgram>, Answer> {

@@ -1,6 +1,7 @@
 //! Origin: own tables. RFC: 5531.
 
 mod budget;
+mod calls;
 mod lifetimes;
 mod limits;
 mod records;
@@ -232,7 +233,14 @@ fn services_of(program: Arc<Probe>, limits: ServerLimits) -> Arc<Services> {
 /// The same, beside others of one server.
 fn wire_with(services: Arc<Services>) -> (DuplexStream, ConnectionTask<DuplexStream>) {
     let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-    let connection = Arc::new(Connection::new(ConnectionId(0), peer));
+    wire_over(services, Arc::new(Connection::new(ConnectionId(0), peer)))
+}
+
+/// The same, for somebody who knows the connection.
+fn wire_over(
+    services: Arc<Services>,
+    connection: Arc<Connection>,
+) -> (DuplexStream, ConnectionTask<DuplexStream>) {
     let (client, server) = tokio::io::duplex(WIRE);
     let (alive, _) = mpsc::channel(1);
     (client, ConnectionTask::new(services, connection, server, alive))
