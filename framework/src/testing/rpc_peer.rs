@@ -17,7 +17,7 @@ use super::{RpcCredential, RpcError, RpcTarget};
 use crate::rpc::AuthStat;
 use crate::rpc::message::{Answer, Message, ReplyFrame};
 use crate::rpc::record::RecordReader;
-use crate::xdr::{XdrEncode, XdrReader, XdrWriter, encode_to_bytes};
+use crate::xdr::{XdrEncode, XdrWriter, encode_to_bytes};
 
 /// A call that the server made.
 #[derive(Debug, Clone)]
@@ -206,11 +206,7 @@ impl RpcPeer {
 }
 
 /// Reads until the connection ends or speaks no RPC. What is read is dropped with the task, and with it the pending calls.
-async fn read_all(
-    mut stream: OwnedReadHalf,
-    ending: Ending,
-    calls: mpsc::UnboundedSender<IncomingCall>,
-) {
+async fn read_all(mut stream: OwnedReadHalf, ending: Ending, calls: mpsc::UnboundedSender<IncomingCall>) {
     let mut reader = RecordReader::new(MAX_RECORD, MAX_RECORD);
     loop {
         while let Ok(Some(record)) = reader.next_record() {
@@ -229,10 +225,7 @@ async fn read_all(
                     // Who serves no calls leaves them unanswered.
                     drop(calls.send(IncomingCall { xid: header.xid, target, credential, args }));
                 }
-                Ok(Message::Reply) => match XdrReader::new(&record).u32() {
-                    Ok(xid) => ending.0.resolve(xid, record),
-                    Err(_) => return,
-                },
+                Ok(Message::Reply(reply)) => ending.0.resolve(reply.xid, record),
                 Ok(Message::Refused { .. }) | Err(_) => return,
             }
         }

@@ -104,6 +104,7 @@ fn success(xid: u32, result: u32) -> Vec<u8> {
     reply(xid, &[0, 0, 0, 0, result])
 }
 
+#[allow(clippy::unnecessary_wraps)] // what it is compared with
 fn results(result: u32) -> Outcome {
     Ok(Bytes::copy_from_slice(&result.to_be_bytes()))
 }
@@ -310,7 +311,7 @@ async fn a_client_that_never_reads_costs_bounded_memory_and_is_closed() {
     let limits = ServerLimits { max_calls: 4, max_unsent: 100_000, write_stall, ..ServerLimits::default() };
     let peer = Peer::new(limits);
     for _ in 0..20 {
-        let calls: Vec<_> = (0..4).map(|_| peer.call(&[1; LARGE])).collect();
+        let calls: Vec<_> = (0..4).map(|_| peer.call(&vec![1; LARGE])).collect();
         settle().await;
         let used = peer.services.budget.used();
         // Three are over the limit; four more may be queued.
@@ -318,7 +319,7 @@ async fn a_client_that_never_reads_costs_bounded_memory_and_is_closed() {
         calls.iter().for_each(JoinHandle::abort);
         settle().await;
     }
-    let last = peer.call(&[1; LARGE]);
+    let last = peer.call(&vec![1; LARGE]);
     tokio::time::sleep(write_stall * 2).await;
     assert_eq!(last.await.unwrap(), Err(CallError::Disconnected));
     assert!(matches!(peer.task.await.unwrap(), Ending::Stalled));
