@@ -3,6 +3,7 @@
 
 mod claim;
 mod create;
+pub(crate) mod delegate;
 mod share;
 
 use dittofs_framework::attr::{Bitmap, attrset};
@@ -14,19 +15,23 @@ use dittofs_framework::proto::{
     ChangeInfo, ClientId, Component4, Fattr4, Minor, NFS4ERR_BADXDR, NFS4ERR_INVAL, NFS4ERR_SERVERFAULT,
     NFS4ERR_SYMLINK, NFS4ERR_WRONG_TYPE, OP_OPEN, StateOwner, Stateid, Status, Verifier4,
 };
-use dittofs_framework::state::{FileKey, OpenRequest, ShareDeny};
+use dittofs_framework::state::{
+    Beside, Caller, DelegationRequest, FileKey, GrantedDelegation, OpenRequest, RecallReason, ShareDeny,
+    WhyNot,
+};
 use dittofs_framework::{register_operation, xdr_struct, xdr_union};
 
 use crate::errors;
 use crate::fault::fs_error;
 
 pub use dittofs_framework::proto::{
-    OPEN4_RESULT_CONFIRM, OPEN4_RESULT_LOCKTYPE_POSIX, OPEN4_RESULT_PRESERVE_UNLINKED,
-    OPEN4_SHARE_ACCESS_BOTH, OPEN4_SHARE_ACCESS_READ, OPEN4_SHARE_ACCESS_WANT_ANY_DELEG,
-    OPEN4_SHARE_ACCESS_WANT_CANCEL, OPEN4_SHARE_ACCESS_WANT_DELEG_MASK, OPEN4_SHARE_ACCESS_WANT_NO_DELEG,
-    OPEN4_SHARE_ACCESS_WANT_PUSH_DELEG_WHEN_UNCONTENDED, OPEN4_SHARE_ACCESS_WANT_READ_DELEG,
-    OPEN4_SHARE_ACCESS_WANT_SIGNAL_DELEG_WHEN_RESRC_AVAIL, OPEN4_SHARE_ACCESS_WANT_WRITE_DELEG,
-    OPEN4_SHARE_ACCESS_WRITE, OpenDelegation4, OpenDelegationType4, OpenNoneDelegation4,
+    OPEN4_RESULT_CONFIRM, OPEN4_RESULT_LOCKTYPE_POSIX, OPEN4_RESULT_NO_OPEN_STATEID,
+    OPEN4_RESULT_PRESERVE_UNLINKED, OPEN4_SHARE_ACCESS_BOTH, OPEN4_SHARE_ACCESS_READ,
+    OPEN4_SHARE_ACCESS_WANT_ANY_DELEG, OPEN4_SHARE_ACCESS_WANT_CANCEL, OPEN4_SHARE_ACCESS_WANT_DELEG_MASK,
+    OPEN4_SHARE_ACCESS_WANT_NO_DELEG, OPEN4_SHARE_ACCESS_WANT_PUSH_DELEG_WHEN_UNCONTENDED,
+    OPEN4_SHARE_ACCESS_WANT_READ_DELEG, OPEN4_SHARE_ACCESS_WANT_SIGNAL_DELEG_WHEN_RESRC_AVAIL,
+    OPEN4_SHARE_ACCESS_WANT_WRITE_DELEG, OPEN4_SHARE_ACCESS_WRITE, OpenDelegation4, OpenDelegationType4,
+    OpenNoneDelegation4,
 };
 pub(crate) use share::{parse_access, parse_deny};
 
@@ -164,17 +169,24 @@ impl Operation for Open {
         let owner = StateOwner { clientid, owner: args.owner.owner };
         let opening = find(cx, &args.claim, &args.openhow, clientid, access).await;
         let opening = opening.map_err(|error| old_type_error(cx.minor(), error))?;
-        let (stateid, attrset) = grant(cx, &opening, &owner, access, deny, permit).await?;
+        let delegation = match permit.claim() {
+            Claim::New => delegate::request(cx, permit.client(), wants, access, deny),
+            Claim::Reclaim => None,
+        };
+        let asked = Asked { owner: &owner, access, deny, delegation };
+        let Opened { stateid, beside, attrset, delegation } = grant(cx, &opening, &asked, permit).await?;
+        let delegation = match delegation {
+            Some(Ok(granted)) => delegate::given(cx, &opening.file, granted).await,
+            refused => delegate::not_given(cx.minor(), wants, refused.and_then(Result::err)),
+        };
         cx.set_current(opening.file);
         cx.set_current_stateid(stateid);
         cx.turns().opened(&stateid);
-        Ok(Open4ResOk {
-            stateid,
-            cinfo: opening.cinfo,
-            rflags: result_flags(cx),
-            attrset,
-            delegation: share::no_delegation(wants),
-        })
+        let (stateid, rflags) = match beside {
+            Beside::Open => (stateid, result_flags(cx)),
+            Beside::Nothing => (Stateid::ANONYMOUS, result_flags(cx) | OPEN4_RESULT_NO_OPEN_STATEID),
+        };
+        Ok(Open4ResOk { stateid, cinfo: opening.cinfo, rflags, attrset, delegation })
     }
 }
 
@@ -255,26 +267,50 @@ enum Truncates {
     Yes,
 }
 
+/// What an OPEN asks of the state table.
+struct Asked<'a> {
+    owner: &'a StateOwner,
+    access: ShareAccess,
+    deny: ShareDeny,
+    delegation: Option<DelegationRequest>,
+}
+
+/// What an OPEN was given.
+struct Opened {
+    stateid: Stateid,
+    beside: Beside,
+    attrset: Bitmap,
+    delegation: Option<Result<GrantedDelegation, WhyNot>>,
+}
+
 /// Makes the share reservation, and empties the file if that was asked for. Returns the stateid and the attributes that
 /// were set in all. A failure leaves no open behind.
 async fn grant(
     cx: &CompoundContext<'_>,
     opening: &Opening,
-    owner: &StateOwner,
-    access: ShareAccess,
-    deny: ShareDeny,
+    asked: &Asked<'_>,
     permit: ClaimPermit<'_>,
-) -> OpResult<(Stateid, Bitmap)> {
+) -> OpResult<Opened> {
+    let Asked { owner, access, deny, delegation } = *asked;
     cx.service().record(permit.client()).await?;
     let state = cx.service().state();
     let truncates = opening.truncates == Truncates::Yes;
+    let file = FileKey::from(&opening.file);
+    let caller = Caller { client: Some(owner.clientid), now: cx.now() };
+    // An open for writing keeps others' delegations away by itself.
+    let _changing = if truncates && !access.contains(ShareAccess::WRITE) {
+        let begin = || state.begin_change(caller, &file, RecallReason::Open);
+        Some(cx.service().ask_state::<_, Status>(cx.now(), begin).await?)
+    } else {
+        None
+    };
     let request = OpenRequest {
         owner,
-        file: FileKey::from(&opening.file),
+        file,
         principal: cx.request.credentials.uid,
         access,
         deny,
-        delegation: None,
+        delegation,
         passing: if truncates { ShareAccess::WRITE } else { ShareAccess::empty() },
         hold: opening.hold.clone(),
     };
@@ -283,8 +319,14 @@ async fn grant(
     let granted = granted.map_err(|status| claim::refusal(permit.claim(), status))?;
     permit.granted();
     cx.service().carry_out(granted.effects);
+    let opened = Opened {
+        stateid: granted.stateid,
+        beside: granted.beside,
+        attrset: opening.attrset,
+        delegation: granted.delegation,
+    };
     if !truncates {
-        return Ok((granted.stateid, opening.attrset));
+        return Ok(opened);
     }
     // Permission to write was checked if the open is for writing; if it is not, it is checked now.
     let authority =
@@ -296,5 +338,5 @@ async fn grant(
         cx.service().carry_out(state.undo_open(&granted.undo));
         return Err(failed(error).into());
     }
-    Ok((granted.stateid, attrset(&empty)))
+    Ok(Opened { attrset: attrset(&empty), ..opened })
 }

@@ -3,6 +3,7 @@
 mod admission;
 mod census;
 mod context;
+mod delegations;
 mod dispatch;
 mod duplicates;
 mod program;

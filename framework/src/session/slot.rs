@@ -4,6 +4,7 @@ use super::Session;
 use super::reply_cache::ReplyCache;
 use crate::client::UserId;
 use crate::proto::{NFS4ERR_DELAY, NFS4ERR_SEQ_FALSE_RETRY, NFS4ERR_SEQ_MISORDERED, Sequence4ResOk, Status};
+use crate::state::ReferringCall;
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 use crate::xdr::{Mark, Rope, XdrWriter};
@@ -154,6 +155,12 @@ impl SlotGuard {
         second_opnum: Option<u32>,
     ) -> Self {
         Self { session, reply, cache_this, second_opnum, is_finished: false }
+    }
+
+    /// The request, as callbacks name it.
+    pub(crate) fn referring_call(&self) -> ReferringCall {
+        let Sequence4ResOk { sessionid: session, slotid, sequenceid, .. } = self.reply;
+        ReferringCall { session, slotid, sequenceid }
     }
 
     /// The session of the slot.

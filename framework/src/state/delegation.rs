@@ -180,6 +180,7 @@ impl Delegations {
         self.0.is_empty()
     }
 
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn iter(&self) -> impl Iterator<Item = &Delegation> {
         self.0.iter()
     }

@@ -60,9 +60,7 @@ pub use invariants::Violation;
 pub use limits::StateLimits;
 pub use lock::{LockConflict, LockError, Locker};
 pub use open::{Beside, Granted, OpenRequest, OpenUndo};
-pub use policy::{
-    CallbackPath, DelegationPolicy, DelegationQuestion, GrantWhenUncontended, NoDelegations, Want,
-};
+pub use policy::{CallbackPath, DelegationPolicy, DelegationQuestion, GrantWhenUncontended, NoDelegations};
 pub use range::{ByteRange, LockKind};
 pub use share::ShareDeny;
 pub use stateid::{Freed, Io};

@@ -1,21 +1,7 @@
 use super::delegation::DelegationType;
 use super::share::ShareDeny;
 use crate::fs::ShareAccess;
-use crate::proto::Minor;
-
-/// Which delegation a client says it wants (OPEN4_SHARE_ACCESS_WANT_*, RFC 8881 section 18.16.3). One that says it wants none is
-/// given none, and no policy is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Want {
-    /// It says nothing.
-    NoPreference,
-    /// For reading.
-    Read,
-    /// For writing.
-    Write,
-    /// One of either type.
-    Any,
-}
+use crate::proto::{Minor, Want};
 
 /// What is known of callbacks to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +21,7 @@ pub enum CallbackPath {
 pub struct DelegationQuestion {
     /// The minor version of the client.
     pub minor: Minor,
-    /// What it wants.
+    /// What it says that it wants; one that wants none is not asked about.
     pub want: Want,
     /// What the open allows.
     pub access: ShareAccess,
@@ -74,6 +60,7 @@ impl DelegationPolicy for GrantWhenUncontended {
         let writes = question.access.contains(ShareAccess::WRITE);
         match question.want {
             Want::Write | Want::Any | Want::NoPreference if writes => Some(DelegationType::Write),
+            Want::None | Want::Cancel => None,
             Want::Read if !question.access.contains(ShareAccess::READ) => None,
             _ => Some(DelegationType::Read),
         }

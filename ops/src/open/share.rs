@@ -1,22 +1,8 @@
 //! What share_access and share_deny say.
 
 use dittofs_framework::fs::ShareAccess;
-use dittofs_framework::proto::{
-    Minor, NFS4ERR_INVAL, OpenDelegation4, OpenNoneDelegation4, Status, Want, Wants,
-};
+use dittofs_framework::proto::{Minor, NFS4ERR_INVAL, Status, Wants};
 use dittofs_framework::state::ShareDeny;
-
-/// What an OPEN answers that gives no delegation: with the reason, if the client said anything (RFC 8881 section 18.16.3).
-pub(super) fn no_delegation(wants: Wants) -> OpenDelegation4 {
-    if !wants.is_said() {
-        return OpenDelegation4::None(());
-    }
-    OpenDelegation4::NoneExt(match wants.kind {
-        Want::NoPreference | Want::Read | Want::Write | Want::Any => OpenNoneDelegation4::NotSuppFtype(()),
-        Want::None => OpenNoneDelegation4::NotWanted(()),
-        Want::Cancel => OpenNoneDelegation4::Cancelled(()),
-    })
-}
 
 /// The access and the wants of a share_access. NFS4ERR_INVAL for no access, for more than one want and for bits that mean
 /// nothing (RFC 8881 section 18.16.4), which in minor version 0 all wants are (RFC 7530 section 16.16.6).

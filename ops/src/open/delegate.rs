@@ -1,0 +1,103 @@
+//! The delegation that an OPEN gives (RFC 8881 section 10.4, RFC 9754).
+
+use dittofs_framework::attr::{Bitmap, FATTR4_CHANGE};
+use dittofs_framework::client::Client;
+use dittofs_framework::compound::CompoundContext;
+use dittofs_framework::export::ExportNode;
+use dittofs_framework::fs::{AttrMask, ShareAccess};
+use dittofs_framework::proto::{
+    Minor, NfsAce4, NfsSpaceLimit4, OpenDelegation4, OpenNoneDelegation4, OpenReadDelegation4,
+    OpenWriteDelegation4, Want, WantFlags, Wants,
+};
+use dittofs_framework::state::{
+    BesideOpen, DelegationClaim, DelegationQuestion, DelegationRequest, DelegationType, GrantedDelegation,
+    ShareDeny, Timestamps, WhyNot,
+};
+
+/// The change attribute alone.
+const CHANGE: AttrMask = Bitmap::of(&[FATTR4_CHANGE]);
+
+/// The delegation that is to be given with a new open, as far as the client and the policy want one.
+pub(super) fn request(
+    cx: &mut CompoundContext<'_>,
+    client: &Client,
+    wants: Wants,
+    access: ShareAccess,
+    deny: ShareDeny,
+) -> Option<DelegationRequest> {
+    // An open that may yet be canceled, as its owner is not confirmed, is nothing to build on.
+    let is_unwanted = matches!(wants.kind, Want::None | Want::Cancel) || cx.turns().is_unconfirmed();
+    let policy = cx.service().delegation_policy();
+    if is_unwanted || !policy.is_enabled() {
+        return None;
+    }
+    let question = DelegationQuestion {
+        minor: cx.minor(),
+        want: wants.kind,
+        access,
+        deny,
+        path: cx.service().callback_path(client),
+        held: cx.service().state().delegations_of(client.id()),
+    };
+    let kind = policy.offer(&question)?;
+    Some(DelegationRequest {
+        kind,
+        origin: cx.referring_call(),
+        timestamps: timestamps(wants),
+        open: if wants.flags.contains(WantFlags::XOR) {
+            BesideOpen::UnlessDelegated
+        } else {
+            BesideOpen::Always
+        },
+        claim: DelegationClaim::New,
+    })
+}
+
+/// Who is to keep the timestamps.
+pub(crate) fn timestamps(wants: Wants) -> Timestamps {
+    if wants.flags.contains(WantFlags::TIMESTAMPS) { Timestamps::Holder } else { Timestamps::Server }
+}
+
+/// What an OPEN or WANT_DELEGATION says of a delegation that was given. The change attribute that the file has with it is noted, by
+/// which it is known later whether the holder has changed the file.
+pub(crate) async fn given(
+    cx: &CompoundContext<'_>,
+    file: &ExportNode,
+    granted: GrantedDelegation,
+) -> OpenDelegation4 {
+    let GrantedDelegation { stateid, kind, timestamps } = granted;
+    let has_timestamps = timestamps == Timestamps::Holder;
+    let (recall, permissions) = (false, NfsAce4::none());
+    match kind {
+        DelegationType::Read | DelegationType::Directory => {
+            let read = OpenReadDelegation4 { stateid, recall, permissions };
+            if has_timestamps { OpenDelegation4::ReadAttrs(read) } else { OpenDelegation4::Read(read) }
+        }
+        DelegationType::Write => {
+            // Without it, others are answered as if the file were modified: that is no reason to fail.
+            if let Ok(attributes) = file.fs().attributes(&cx.request, &file.node, CHANGE).await {
+                cx.service().state().note_granted_change(&stateid, attributes.change);
+            }
+            // No room is reserved for what the client may have to write, so it is to write at close (RFC 8881 section 10.4.1).
+            let space_limit = NfsSpaceLimit4::Size(0);
+            let write = OpenWriteDelegation4 { stateid, recall, space_limit, permissions };
+            if has_timestamps { OpenDelegation4::WriteAttrs(write) } else { OpenDelegation4::Write(write) }
+        }
+    }
+}
+
+/// What is said of a delegation that was not given: the reason, if the client said anything of delegations (RFC 8881 section
+/// 18.16.3). `None`: it was not asked for.
+pub(crate) fn not_given(minor: Minor, wants: Wants, why: Option<WhyNot>) -> OpenDelegation4 {
+    if !wants.is_said() || !minor.has_sessions() {
+        return OpenDelegation4::None(());
+    }
+    OpenDelegation4::NoneExt(match (wants.kind, why) {
+        (Want::None, _) => OpenNoneDelegation4::NotWanted(()),
+        (Want::Cancel, _) => OpenNoneDelegation4::Cancelled(()),
+        (_, Some(WhyNot::Contention)) => OpenNoneDelegation4::Contention(false),
+        (_, Some(WhyNot::HoldsRead)) => OpenNoneDelegation4::NotSuppUpgrade(()),
+        (_, Some(WhyNot::HoldsWrite)) => OpenNoneDelegation4::NotSuppDowngrade(()),
+        (_, Some(WhyNot::Resource) | None) => OpenNoneDelegation4::Resource(false),
+    })
+}
