@@ -19,17 +19,23 @@ fn view(service: &Nfs4Service, client: &dittofs_framework::client::Client) -> Cl
     let held = service.state().held(client.id());
     Client {
         clientid: client.id().0.to_string(),
-        name: String::from_utf8_lossy(&name.owner.0).into_owned(),
+        name: name_of(client),
         protocol: protocol(client.protocol()).to_owned(),
         uid: name.user.uid,
         idle_s: client.idle(now).as_secs(),
         expired: client.is_expired(now),
         opens: held.opens,
         locks: held.locks,
+        delegations: held.delegations,
     }
 }
 
-pub(super) fn protocol(protocol: Protocol) -> &'static str {
+/// What a client calls itself, which need not be text.
+pub(super) fn name_of(client: &dittofs_framework::client::Client) -> String {
+    String::from_utf8_lossy(&client.name().owner.0).into_owned()
+}
+
+fn protocol(protocol: Protocol) -> &'static str {
     match protocol {
         Protocol::V4_0 => "4.0",
         Protocol::Sessions => "4.1+",

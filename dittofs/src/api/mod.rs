@@ -3,6 +3,7 @@
 //! It has no authentication: whoever reaches it may use it, so that it belongs on the loopback interface.
 
 mod clients;
+mod delegations;
 mod error;
 mod grace;
 mod health;
@@ -84,6 +85,8 @@ fn router(state: ApiState) -> Router {
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(metrics::metrics))
         .route("/api/v1/clients", get(clients::list))
+        .route("/api/v1/delegations", get(delegations::list))
+        .route("/api/v1/delegations/{stateid}/recall", post(delegations::recall))
         .route("/api/v1/grace", get(grace::show))
         .route("/api/v1/grace/end", post(grace::end))
         .fallback(error::no_such_path)

@@ -59,6 +59,46 @@ pub struct Client {
     pub opens: usize,
     /// Byte-range locks.
     pub locks: usize,
+    /// Delegations.
+    pub delegations: usize,
+}
+
+/// `GET /api/v1/delegations?client=ID&after=STATEID&limit=N`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delegations {
+    /// In the order of their stateids.
+    pub delegations: Vec<Delegation>,
+    /// What `after` has to be for those that follow; none if there may be no more.
+    pub next: Option<String>,
+}
+
+/// A delegation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delegation {
+    /// Field `other` of its stateid, in hexadecimal digits.
+    pub stateid: String,
+    /// `read`, `write` or `directory`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The client ID of its holder.
+    pub clientid: String,
+    /// What the holder calls itself.
+    pub client: String,
+    /// The path of the export that the file is in.
+    pub export: String,
+    /// The backend's handle of the file, in hexadecimal digits.
+    pub file: String,
+    /// Since when its return is waited for, if it was recalled.
+    pub recalled_s: Option<u64>,
+}
+
+/// `POST /api/v1/delegations/STATEID/recall`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recalled {
+    /// The delegation.
+    pub stateid: String,
+    /// `recalled`: its return is waited for. `revoked`: it is gone, as its holder has no lease or was asked a lease ago.
+    pub outcome: String,
 }
 
 /// Every request that was not carried out.

@@ -28,12 +28,30 @@ pub(crate) enum Format {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// The delegations that clients hold.
+    #[command(subcommand)]
+    Delegation(DelegationCommand),
     /// The clients that the server knows.
     #[command(subcommand)]
     Client(ClientCommand),
     /// The grace period after a restart of the server.
     #[command(subcommand)]
     Grace(GraceCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DelegationCommand {
+    /// List who holds what.
+    List {
+        /// Of this client alone.
+        #[arg(long, value_name = "CLIENTID")]
+        client: Option<u64>,
+    },
+    /// Ask the holder to return a delegation; it is revoked if that takes longer than a lease.
+    Recall {
+        /// Which, as the list has it.
+        stateid: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -18,6 +18,49 @@ use crate::world::World;
     413,
     "the body of the request is larger than 4096 bytes"
 )]
+#[case::no_limit("GET", "/api/v1/delegations?limit=0", "", 400, "limit is 0, and not from 1 to 10000")]
+#[case::large_limit(
+    "GET",
+    "/api/v1/delegations?limit=10001",
+    "",
+    400,
+    "limit is 10001, and not from 1 to 10000"
+)]
+#[case::bad_client(
+    "GET",
+    "/api/v1/delegations?client=a",
+    "",
+    400,
+    "Failed to deserialize query string: client: invalid digit found in string"
+)]
+#[case::bad_cursor(
+    "GET",
+    "/api/v1/delegations?after=1",
+    "",
+    400,
+    "\"1\" is not a stateid: 24 hexadecimal digits, its field `other`"
+)]
+#[case::no_stateid(
+    "POST",
+    "/api/v1/delegations/%C3%A9/recall",
+    "",
+    400,
+    "\"é\" is not a stateid: 24 hexadecimal digits, its field `other`"
+)]
+#[case::signed_stateid(
+    "POST",
+    "/api/v1/delegations/+00000000000000000000001/recall",
+    "",
+    400,
+    "\"+00000000000000000000001\" is not a stateid: 24 hexadecimal digits, its field `other`"
+)]
+#[case::unknown_delegation(
+    "POST",
+    "/api/v1/delegations/000000000000000000000001/recall",
+    "",
+    404,
+    "there is no delegation with the stateid 000000000000000000000001"
+)]
 #[case::web_page(
     "POST",
     "/api/v1/grace/end",

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a failed step fails the test
 
 mod control;
+mod delegations;
 mod errors;
 mod health;
 mod metrics;

@@ -1,9 +1,10 @@
 use std::time::Duration;
 
+use dittofs_framework::state::{Caller, DelegationType};
 use dittofs_ops::lock::NfsLockType4;
 use dittofs_tests::ClientV4_0;
 
-use crate::world::World;
+use crate::world::{World, file_key, name_of};
 
 /// The value of a metric, named with its labels.
 async fn value(world: &World, name: &str) -> f64 {
@@ -65,6 +66,55 @@ async fn clients_of_each_protocol_are_counted() {
     ClientV4_0::connect(&world.server, "a").await;
     ClientV4_0::connect(&world.server, "b").await;
     assert_values(&world, &[(clients, 2.0), (SESSION_CLIENTS, 0.0)]).await;
+}
+
+#[tokio::test]
+async fn delegations_are_counted() {
+    const ACTIVE: &str = r#"dittofs_delegations{type="read"}"#;
+    let world = World::new().await;
+    let [one, two, three] = [world.session("a").await, world.session("b").await, world.session("c").await];
+    let [one, two, three] = [one.clientid, two.clientid, three.clientid];
+    let (service, state) = (&world.server.service, world.server.service.state());
+    let of = |client| Caller { client: Some(client), now: service.now() };
+    assert_values(&world, &[(ACTIVE, 0.0), (r#"dittofs_delegations_granted_total{type="read"}"#, 0.0)]).await;
+
+    let returned = world.delegate(one, DelegationType::Read, 1);
+    let dropped = world.delegate(three, DelegationType::Read, 2);
+    let late = world.delegate(one, DelegationType::Write, 3);
+    let expired = world.delegate(two, DelegationType::Directory, 4);
+    assert_values(
+        &world,
+        &[
+            (ACTIVE, 2.0),
+            (r#"dittofs_delegations{type="write"}"#, 1.0),
+            (r#"dittofs_delegations{type="directory"}"#, 1.0),
+            (r#"dittofs_delegations_granted_total{type="read"}"#, 2.0),
+        ],
+    )
+    .await;
+
+    service.carry_out(state.return_delegation(of(one), &returned, &file_key(1)).unwrap());
+    service.carry_out(state.drop_client(three).1);
+    assert_eq!(state.census().delegations, 2, "{dropped:?} is gone");
+    world.post(&format!("/api/v1/delegations/{}/recall", name_of(late))).await;
+    world.server.clock.advance(Duration::from_secs(91));
+    service.reap().await;
+    world.post(&format!("/api/v1/delegations/{}/recall", name_of(expired))).await;
+    assert_values(
+        &world,
+        &[
+            (ACTIVE, 0.0),
+            (r#"dittofs_delegations{type="write"}"#, 0.0),
+            (r#"dittofs_delegations{type="directory"}"#, 0.0),
+            (r#"dittofs_delegations_returned_total{type="read"}"#, 1.0),
+            (r#"dittofs_delegations_dropped_total{type="read"}"#, 1.0),
+            (r#"dittofs_delegations_recalled_total{type="write",reason="administrator"}"#, 1.0),
+            (r#"dittofs_delegations_recalled_total{type="write",reason="open"}"#, 0.0),
+            (r#"dittofs_delegations_revoked_total{type="write",reason="not_returned"}"#, 1.0),
+            (r#"dittofs_delegations_revoked_total{type="directory",reason="lease_expired"}"#, 1.0),
+        ],
+    )
+    .await;
 }
 
 #[tokio::test]

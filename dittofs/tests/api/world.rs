@@ -5,6 +5,12 @@ use std::sync::Arc;
 use dittofs::api::{ApiServer, Phase};
 use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
 use dittofs_backends::state_store::MemoryStateStore;
+use dittofs_framework::export::ExportId;
+use dittofs_framework::fs::{NodeHandle, OpenHold, ShareAccess};
+use dittofs_framework::proto::{ClientId, Stateid};
+use dittofs_framework::state::{
+    BesideOpen, DelegationClaim, DelegationRequest, DelegationType, FileKey, Timestamps,
+};
 use dittofs_tests::{Client, Session, TestServer, TestServerOptions};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -68,6 +74,22 @@ impl World {
         Client::connect(&self.server).await.session(name).await
     }
 
+    /// Gives a client a delegation of a file of the share, as an operation would.
+    pub(crate) fn delegate(&self, client: ClientId, kind: DelegationType, file: u64) -> Stateid {
+        let request = DelegationRequest {
+            kind,
+            origin: None,
+            timestamps: Timestamps::Server,
+            open: BesideOpen::Always,
+            claim: DelegationClaim::New,
+        };
+        let (state, now) = (self.server.service.state(), self.server.service.now());
+        let checked = (0, ShareAccess::BOTH);
+        let given =
+            state.want_delegation(now, client, &file_key(file), &OpenHold::new(()), checked, &request);
+        given.unwrap().unwrap().stateid
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.ask("GET", path, "").await
     }
@@ -103,6 +125,15 @@ impl World {
         command.env("DFS_API", self.api.to_string());
         tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
     }
+}
+
+pub(crate) fn file_key(file: u64) -> FileKey {
+    FileKey { export: ExportId(1), node: NodeHandle::from_u64(file) }
+}
+
+/// The field `other` of a stateid, as the API names a state.
+pub(crate) fn name_of(stateid: Stateid) -> String {
+    stateid.other.map(|byte| format!("{byte:02x}")).concat()
 }
 
 pub(crate) fn program_with(program: &str, args: &[&str]) -> Command {

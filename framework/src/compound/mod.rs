@@ -1,11 +1,11 @@
 //! COMPOUND: the dispatcher that runs operations one after the other and enforces what their rows say.
 
 mod admission;
-mod census;
 mod context;
 mod delegations;
 mod dispatch;
 mod duplicates;
+mod operator;
 mod program;
 mod recovery;
 mod returns;
@@ -17,9 +17,9 @@ mod turns;
 mod unsettled;
 
 pub use admission::{HandlesSet, Position, admit};
-pub use census::Census;
 pub use context::CompoundContext;
 pub use duplicates::DuplicateLimits;
+pub use operator::{Census, RecallOutcome};
 pub use program::Nfs4Program;
 pub use recovery::{Claim, ClaimPermit};
 pub use service::{BuildError, Limits, Nfs4Service, Nfs4ServiceBuilder};

@@ -223,10 +223,18 @@ impl StateTable {
         self.delegation_counters.snapshot()
     }
 
-    /// The delegations of all clients with a stateid behind `after`, at most so many of them, in the order of their stateids.
-    pub fn delegations(&self, after: Option<&Stateid>, limit: usize) -> Vec<DelegationView> {
+    /// The delegations of a client, or of all, with a stateid behind `after`, at most so many of them, in the order of their stateids.
+    pub fn delegations(
+        &self,
+        of: Option<ClientId>,
+        after: Option<&Stateid>,
+        limit: usize,
+    ) -> Vec<DelegationView> {
         let after = after.and_then(|stateid| StateKey::from_other(stateid.other, self.epoch));
-        let clients = self.clients.map_all(|_, record| record.clone());
+        let clients = match of {
+            Some(client) => self.client(client).into_iter().collect(),
+            None => self.clients.map_all(|_, record| record.clone()),
+        };
         let mut keys: Vec<_> = clients.iter().flat_map(|record| record.delegation_keys()).collect();
         keys.retain(|key| after.is_none_or(|after| *key > after));
         keys.sort_unstable();

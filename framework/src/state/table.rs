@@ -110,6 +110,8 @@ pub struct StateCensus {
     pub lock_stateids: usize,
     /// Byte-range locks.
     pub locks: usize,
+    /// Delegations.
+    pub delegations: usize,
 }
 
 /// How many leases a client that has lost all it held is kept, to be told so: who came with other stateids again and again
@@ -173,6 +175,7 @@ impl StateTable {
             opens: self.opens.count(),
             lock_stateids: self.lock_stateids.count(),
             locks: self.locks.count(),
+            delegations: self.delegations.count(),
         }
     }
 

@@ -7,6 +7,11 @@ pub(super) type Labels<'a> = &'a [(&'a str, &'a str)];
 pub(super) struct Family(MetricFamily);
 
 impl Family {
+    /// A number that only grows.
+    pub(super) fn counter(name: &str, help: &str) -> Self {
+        Self::new(name, help, MetricType::COUNTER)
+    }
+
     /// A number that goes up and down.
     pub(super) fn gauge(name: &str, help: &str) -> Self {
         Self::new(name, help, MetricType::GAUGE)
@@ -24,6 +29,11 @@ impl Family {
     #[allow(clippy::cast_precision_loss)] // the text format has no other numbers; they are exact up to 2^53
     pub(super) fn with(self, labels: Labels<'_>, value: u64) -> Self {
         self.with_float(labels, value as f64)
+    }
+
+    /// With a value for each type of delegation.
+    pub(super) fn with_each<'a>(self, types: impl IntoIterator<Item = (&'a str, u64)>) -> Self {
+        types.into_iter().fold(self, |family, (kind, value)| family.with(&[("type", kind)], value))
     }
 
     fn with_float(mut self, labels: Labels<'_>, value: f64) -> Self {

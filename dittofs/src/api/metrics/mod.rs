@@ -4,6 +4,7 @@
 //! share any.
 
 mod census;
+mod delegations;
 mod family;
 
 use axum::extract::State;
@@ -26,5 +27,5 @@ pub(super) async fn metrics(State(state): State<ApiState>) -> Result<Response, A
 
 /// All metrics as they are now.
 fn gather(service: &Nfs4Service) -> Vec<MetricFamily> {
-    census::gather(service)
+    [census::gather(service), delegations::gather(service)].concat()
 }

@@ -1,4 +1,4 @@
-//! How much there is of everything at a moment, and who the clients are: what an operator looks at.
+//! What an operator sees and asks for: how much there is of everything at a moment, who the clients are, delegations back.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::Nfs4Service;
 use crate::client::Client;
 use crate::clock::Timestamp;
+use crate::proto::Stateid;
 use crate::session::SessionCensus;
-use crate::state::StateCensus;
+use crate::state::{RecallReason, StateCensus};
 
 /// How much there is of everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +19,15 @@ pub struct Census {
     pub v4_0_clients: usize,
     /// Opens and locks of all of them.
     pub state: StateCensus,
+}
+
+/// What became of a delegation that an operator wants back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecallOutcome {
+    /// Its return is waited for.
+    Recalled,
+    /// It is gone: its holder has no lease any more, or was asked for it a lease ago.
+    Revoked,
 }
 
 impl Nfs4Service {
@@ -41,6 +51,15 @@ impl Nfs4Service {
         clients.extend(self.v4_0.clients.clients());
         clients.sort_by_key(|client| client.id());
         clients
+    }
+
+    /// Asks the holder of a delegation to return it; `None` if there is no such delegation.
+    pub async fn recall(&self, stateid: &Stateid) -> Option<RecallOutcome> {
+        let effects = self.state.recall(self.now(), stateid, RecallReason::Administrator)?;
+        let is_revoked = !effects.revoked_from.is_empty();
+        // Where the revocation cannot be recorded now, the reaper tries again.
+        let _ = self.settle_state(effects).await;
+        Some(if is_revoked { RecallOutcome::Revoked } else { RecallOutcome::Recalled })
     }
 
     /// How long the grace period will last at most; `None` if there is none.
