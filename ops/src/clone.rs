@@ -5,7 +5,7 @@ use dittofs_framework::op::{Minors, OpDescriptor, OpFlags, OpResult, Operation};
 use dittofs_framework::proto::{NFS4ERR_INVAL, NFS4ERR_NOTSUPP, NFS4ERR_XDEV, OP_CLONE, Stateid};
 use dittofs_framework::{register_operation, xdr_struct};
 
-use crate::transfer::{Authorities, Ranges, Stateids};
+use crate::transfer::{self, Ranges, Stateids};
 use crate::{errors, io};
 
 xdr_struct! {
@@ -48,7 +48,7 @@ impl Operation for Clone {
             return Err(NFS4ERR_XDEV.into());
         }
         let stateids = Stateids { source: args.src_stateid, target: args.dst_stateid };
-        let authorities = Authorities::check(cx, row, stateids).await?;
+        let (authorities, _permit) = transfer::check(cx, row, stateids).await?;
         let ranges = Ranges { from: args.src_offset, to: args.dst_offset, count: args.count };
         let length = ranges.length(size)?;
         if source.is_same(target) && ranges.overlap(length) {

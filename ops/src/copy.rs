@@ -10,7 +10,7 @@ use dittofs_framework::xdr::Utf8;
 use dittofs_framework::{register_operation, xdr_struct, xdr_union};
 
 use crate::io::StableHow4;
-use crate::transfer::{Authorities, Ranges, Stateids};
+use crate::transfer::{self, Authorities, Ranges, Stateids};
 use crate::{errors, io};
 
 xdr_struct! {
@@ -124,7 +124,7 @@ impl Operation for Copy {
             return Err(NFS4ERR_INVAL.into());
         }
         let stateids = Stateids { source: args.src_stateid, target: args.dst_stateid };
-        let authorities = Authorities::check(cx, row, stateids).await?;
+        let (authorities, _permit) = transfer::check(cx, row, stateids).await?;
         let ranges = Ranges { from: args.src_offset, to: args.dst_offset, count: args.count };
         let length = ranges.length(size)?;
         // Taken before the copy is, as for WRITE.

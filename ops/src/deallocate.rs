@@ -3,7 +3,6 @@
 use dittofs_framework::compound::CompoundContext;
 use dittofs_framework::op::{Minors, OpDescriptor, OpFlags, OpResult, Operation};
 use dittofs_framework::proto::{NFS4ERR_NOTSUPP, OP_DEALLOCATE, Stateid};
-use dittofs_framework::state::Io;
 use dittofs_framework::{register_operation, xdr_struct};
 
 use crate::{errors, io};
@@ -37,10 +36,10 @@ impl Operation for Deallocate {
         let row = &Self::DESCRIPTOR;
         let at = cx.current()?;
         io::regular_file_size(cx, row, at).await?;
-        let authority = io::check_stateid(cx, row, args.stateid, Io::Write).await?;
+        let permit = io::check_write(cx, row, args.stateid).await?;
         io::check_region(args.offset, args.length)?;
         let sparse = at.fs().sparse().ok_or(NFS4ERR_NOTSUPP)?;
-        let done = sparse.deallocate(&cx.request, &at.node, args.offset, args.length, authority).await;
+        let done = sparse.deallocate(&cx.request, &at.node, args.offset, args.length, permit.authority).await;
         done.map_err(|error| io::regular_file_error(row, error).into())
     }
 }

@@ -8,9 +8,10 @@ use dittofs_framework::op::OpDescriptor;
 use dittofs_framework::proto::{
     Minor, NFS4ERR_ACCESS, NFS4ERR_FBIG, NFS4ERR_INVAL, NFS4ERR_LOCKED, NFS4ERR_WRONG_TYPE, Stateid, Status,
 };
-use dittofs_framework::state::{FileKey, Io};
+use dittofs_framework::state::{FileKey, Io, RecallReason};
 use dittofs_framework::xdr_enum;
 
+use crate::change::{self, Change};
 use crate::fault::fs_error;
 use crate::file_type::check_regular;
 
@@ -56,6 +57,36 @@ pub(crate) async fn check_stateid(
     let stateid = cx.stateid(stateid)?;
     let file = FileKey::from(cx.current()?);
     check_io(cx, row, &stateid, &file, io).await
+}
+
+/// What a request may write on.
+#[must_use = "to be held until it has written"]
+pub(crate) struct WritePermit<'a> {
+    pub(crate) authority: Authority,
+    /// No open keeps delegations away from a request with a special stateid.
+    _change: Change<'a>,
+}
+
+/// Whether a stateid allows to write to the current filehandle's file, and on what authority (RFC 8881 section 8.2.5).
+pub(crate) async fn check_write<'a>(
+    cx: &CompoundContext<'a>,
+    row: &OpDescriptor,
+    stateid: Stateid,
+) -> Result<WritePermit<'a>, Status> {
+    let change = if matches!(stateid, Stateid::ANONYMOUS | Stateid::READ_BYPASS) {
+        // Boxed: so rare a thing must not make the future of every WRITE large.
+        Box::pin(begin_unopened(cx)).await?
+    } else {
+        None
+    };
+    let authority = check_stateid(cx, row, stateid, Io::Write).await?;
+    Ok(WritePermit { authority, _change: change })
+}
+
+async fn begin_unopened<'a>(cx: &CompoundContext<'a>) -> Result<Change<'a>, Status> {
+    // An open that denies it may be reclaimed yet (RFC 8881 section 8.4.2.1).
+    cx.check_grace()?;
+    change::begin(cx, cx.current()?, RecallReason::Io).await
 }
 
 /// Like [`check_stateid`], for a stateid that goes with the saved filehandle: the source of COPY and CLONE.

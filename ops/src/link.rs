@@ -5,11 +5,12 @@ use dittofs_framework::op::{OpDescriptor, OpFlags, OpResult, Operation};
 use dittofs_framework::proto::{
     ChangeInfo, Component4, NFS4ERR_GRACE, NFS4ERR_SYMLINK, NFS4ERR_XDEV, OP_LINK,
 };
+use dittofs_framework::state::RecallReason;
 use dittofs_framework::{register_operation, xdr_struct};
 
-use crate::errors;
 use crate::fault::fs_error;
 use crate::names::check_component;
+use crate::{change, errors};
 
 xdr_struct! {
     /// LINK4args.
@@ -52,6 +53,7 @@ impl Operation for Link {
         if cx.minor().has_sessions() {
             cx.check_grace()?;
         }
+        let _change = change::begin(cx, object, RecallReason::Names).await?;
         let linked = dir.fs().link(&cx.request, &object.node, &dir.node, &args.newname).await;
         let cinfo = linked.map_err(|error| fs_error(&Self::DESCRIPTOR, error))?;
         Ok(Link4ResOk { cinfo })

@@ -5,9 +5,9 @@ use dittofs_framework::op::{OpDescriptor, OpFlags, OpResult, Operation};
 use dittofs_framework::proto::{ChangeInfo, Component4, OP_REMOVE};
 use dittofs_framework::{register_operation, xdr_struct};
 
-use crate::errors;
 use crate::fault::fs_error;
 use crate::names::check_component;
+use crate::{change, errors};
 
 xdr_struct! {
     /// REMOVE4args.
@@ -44,6 +44,7 @@ impl Operation for Remove {
         check_component(&args.target, dir.fs().info().max_name)?;
         // A name that a reclaim will come by (RFC 8881 section 8.4.2.1).
         cx.check_grace()?;
+        let _change = change::begin_by_name(cx, dir, &args.target).await?;
         let removed = dir.fs().remove(&cx.request, &dir.node, &args.target).await;
         let cinfo = removed.map_err(|error| fs_error(&Self::DESCRIPTOR, error))?;
         Ok(Remove4ResOk { cinfo })

@@ -3,10 +3,11 @@
 use dittofs_framework::compound::CompoundContext;
 use dittofs_framework::op::{Minors, OpDescriptor, OpFlags, OpResult, Operation};
 use dittofs_framework::proto::{ChangeInfo, OP_REMOVEXATTR};
+use dittofs_framework::state::RecallReason;
 use dittofs_framework::{register_operation, xdr_struct};
 
-use crate::errors;
 use crate::xattr::{XattrKey4, check_key, xattr_error, xattrs};
+use crate::{change, errors};
 
 xdr_struct! {
     /// REMOVEXATTR4args.
@@ -34,7 +35,9 @@ impl Operation for RemoveXattr {
         let row = &Self::DESCRIPTOR;
         let xattrs = xattrs(cx)?;
         check_key(row, &args.name)?;
-        let change = xattrs.remove_xattr(&cx.request, &cx.current()?.node, &args.name).await;
+        let at = cx.current()?;
+        let _change = change::begin(cx, at, RecallReason::Attributes).await?;
+        let change = xattrs.remove_xattr(&cx.request, &at.node, &args.name).await;
         change.map_err(|error| xattr_error(row, error).into())
     }
 }

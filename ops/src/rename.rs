@@ -8,9 +8,9 @@ use dittofs_framework::proto::{
 };
 use dittofs_framework::{register_operation, xdr_struct};
 
-use crate::errors;
 use crate::fault::{file_type, fs_error};
 use crate::names::check_component;
+use crate::{change, errors};
 
 xdr_struct! {
     /// RENAME4args.
@@ -58,6 +58,8 @@ impl Operation for Rename {
         // A client that reclaims finds its files under the names that it knows (RFC 8881 section 8.4.2.1).
         cx.check_grace()?;
         let (oldname, newname) = (&args.oldname, &args.newname);
+        let _source = change::begin_by_name(cx, from, oldname).await?;
+        let _replaced = change::begin_by_name(cx, to, newname).await?;
         match to.fs().rename(&cx.request, &from.node, oldname, &to.node, newname).await {
             Ok((source_cinfo, target_cinfo)) => Ok(Rename4ResOk { source_cinfo, target_cinfo }),
             Err(error) => Err(rename_error(cx, error).await.into()),

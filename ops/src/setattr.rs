@@ -8,11 +8,11 @@ use dittofs_framework::proto::{
     Fattr4, FileType, Minor, NFS4ERR_BAD_STATEID, NFS4ERR_INVAL, NFS4ERR_ISDIR, NFS4ERR_WRONG_TYPE,
     OP_SETATTR, Stateid, Status,
 };
-use dittofs_framework::state::Io;
+use dittofs_framework::state::{Io, RecallReason};
 use dittofs_framework::{register_operation, xdr_struct};
 
 use crate::fault::{file_type, fs_error};
-use crate::{errors, io};
+use crate::{change, errors, io};
 
 xdr_struct! {
     /// SETATTR4args.
@@ -52,6 +52,7 @@ impl Operation for SetAttr {
             Some(_) => size_authority(cx, args.stateid).await?,
             None => Authority::Credentials,
         };
+        let _change = change::begin_with_stateid(cx, &args.stateid, at, RecallReason::Attributes).await?;
         let done = at.fs().set_attributes(&cx.request, &at.node, &set, authority).await;
         done.map_err(|error| fs_error(&Self::DESCRIPTOR, error))?;
         Ok(attrset(&set))

@@ -4,10 +4,11 @@ use dittofs_framework::compound::CompoundContext;
 use dittofs_framework::fs::XattrSet;
 use dittofs_framework::op::{Minors, OpDescriptor, OpFlags, OpResult, Operation};
 use dittofs_framework::proto::{ChangeInfo, OP_SETXATTR};
+use dittofs_framework::state::RecallReason;
 use dittofs_framework::{register_operation, xdr_enum, xdr_struct};
 
-use crate::errors;
 use crate::xattr::{XattrKey4, XattrValue4, check_key, xattr_error, xattrs};
+use crate::{change, errors};
 
 xdr_enum! {
     /// setxattr_option4.
@@ -56,8 +57,9 @@ impl Operation for SetXattr {
             SetXattrOption4::Create => XattrSet::Create,
             SetXattrOption4::Replace => XattrSet::Replace,
         };
-        let node = &cx.current()?.node;
-        let change = xattrs.set_xattr(&cx.request, node, &args.key, &args.value.0, when).await;
+        let at = cx.current()?;
+        let _change = change::begin(cx, at, RecallReason::Attributes).await?;
+        let change = xattrs.set_xattr(&cx.request, &at.node, &args.key, &args.value.0, when).await;
         change.map_err(|error| xattr_error(row, error).into())
     }
 }

@@ -4,9 +4,8 @@ use dittofs_framework::compound::CompoundContext;
 use dittofs_framework::fs::Authority;
 use dittofs_framework::op::OpDescriptor;
 use dittofs_framework::proto::{NFS4ERR_FBIG, NFS4ERR_INVAL, Stateid, Status};
-use dittofs_framework::state::Io;
 
-use crate::io;
+use crate::io::{self, WritePermit};
 
 /// The stateids of both files.
 #[derive(Clone, Copy)]
@@ -24,18 +23,18 @@ pub(crate) struct Authorities {
     pub(crate) target: Authority,
 }
 
-impl Authorities {
-    /// Checks both stateids.
-    pub(crate) async fn check(
-        cx: &CompoundContext<'_>,
-        row: &OpDescriptor,
-        stateids: Stateids,
-    ) -> Result<Self, Status> {
-        let source = io::check_source_stateid(cx, row, stateids.source).await?;
-        let target = io::check_stateid(cx, row, stateids.target, Io::Write).await?;
-        Ok(Self { source, target })
-    }
+/// Checks both stateids. The permit is to be held until all is written.
+pub(crate) async fn check<'a>(
+    cx: &CompoundContext<'a>,
+    row: &OpDescriptor,
+    stateids: Stateids,
+) -> Result<(Authorities, WritePermit<'a>), Status> {
+    let source = io::check_source_stateid(cx, row, stateids.source).await?;
+    let permit = io::check_write(cx, row, stateids.target).await?;
+    Ok((Authorities { source, target: permit.authority }, permit))
+}
 
+impl Authorities {
     /// One for both: an open only where both have one.
     pub(crate) fn stricter(self) -> Authority {
         if self.source == self.target { self.source } else { Authority::Credentials }

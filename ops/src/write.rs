@@ -4,7 +4,6 @@ use bytes::Bytes;
 use dittofs_framework::compound::CompoundContext;
 use dittofs_framework::op::{OpDescriptor, OpFlags, OpResult, Operation};
 use dittofs_framework::proto::{NFS4ERR_FBIG, OP_WRITE, Stateid, Verifier4};
-use dittofs_framework::state::Io;
 use dittofs_framework::xdr::Opaque;
 use dittofs_framework::{register_operation, xdr_struct};
 
@@ -53,7 +52,7 @@ impl Operation for Write {
 
     async fn call(&self, cx: &mut CompoundContext<'_>, args: Write4Args) -> OpResult<Write4ResOk> {
         let row = &Self::DESCRIPTOR;
-        let authority = io::check_stateid(cx, row, args.stateid, Io::Write).await?;
+        let permit = io::check_write(cx, row, args.stateid).await?;
         let mut data = unpinned(args.data.0, cx.record_len());
         // More than the server takes at once is a short write ("the server MAY write fewer bytes").
         data.truncate(usize::try_from(cx.service().limits().max_io).unwrap_or(usize::MAX));
@@ -64,7 +63,8 @@ impl Operation for Write {
         // Taken before the data is: a loss after this moment shows as another verifier at COMMIT.
         let writeverf = at.fs().write_verifier();
         let stability = args.stable.into();
-        let written = at.fs().write(&cx.request, &at.node, args.offset, data, stability, authority).await;
+        let written =
+            at.fs().write(&cx.request, &at.node, args.offset, data, stability, permit.authority).await;
         let written = written.map_err(|error| io::data_error(cx, row, error))?;
         Ok(Write4ResOk { count: written.count, committed: written.committed.into(), writeverf })
     }
