@@ -1,7 +1,10 @@
 //! What operations ask about delegations besides the state table.
 
 use super::{CompoundContext, Nfs4Service};
-use crate::client::Client;
+use crate::attr::Bitmap;
+use crate::callback::Callback;
+use crate::client::{Client, Protocol};
+use crate::proto::{RCA4_TYPE_MASK_RDATA_DLG, RCA4_TYPE_MASK_WDATA_DLG};
 use crate::session::SlotGuard;
 use crate::state::{CallbackPath, ReferringCall};
 
@@ -16,5 +19,17 @@ impl Nfs4Service {
     /// Whether a client can be asked for its delegations.
     pub fn callback_path(&self, _client: &Client) -> CallbackPath {
         CallbackPath::None
+    }
+
+    /// Asks clients to return some delegations, of their choice, when there are nearly as many as there may be (CB_RECALL_ANY, RFC 8881
+    /// section 20.6).
+    pub(super) fn relieve_delegations(&self) {
+        for asked in self.state.delegation_pressure() {
+            if asked.client.protocol() == Protocol::Sessions {
+                let keep = u32::try_from(asked.keep).unwrap_or(u32::MAX);
+                let mask = Bitmap::of(&[RCA4_TYPE_MASK_RDATA_DLG, RCA4_TYPE_MASK_WDATA_DLG]);
+                self.callbacks.outbox.push(Callback::RecallAny { client: asked.client, keep, mask });
+            }
+        }
     }
 }

@@ -194,6 +194,7 @@ impl Nfs4Service {
         }
         // What cannot be recorded now is tried again the next time.
         let _ = self.settle_state(self.state.revoke_overdue(now)).await;
+        self.relieve_delegations();
         self.end_grace_if_due(now).await;
     }
 }

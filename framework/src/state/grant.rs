@@ -268,6 +268,26 @@ impl StateTable {
         self.delegations.count()
     }
 
+    /// Who is to return delegations, as there are nearly as many as a limit allows: of seven eighths, a quarter is to go. Nobody
+    /// is looked at as long as even all of them together would be no reason.
+    pub fn delegation_pressure(&self) -> Vec<DelegationPressure> {
+        let (most, most_of_one) = (self.limits.delegations_total, self.limits.delegations_per_client);
+        let is_near = |count: usize, limit: usize| count >= limit - limit / 8;
+        let in_all = self.delegations.count();
+        if !is_near(in_all, most) && !is_near(in_all, most_of_one) {
+            return Vec::new();
+        }
+        let records = self.clients.map_all(|_, record| record.clone());
+        let holders: Vec<_> =
+            records.iter().map(|record| (record.client.clone(), record.delegation_count())).collect();
+        let average = in_all / holders.len().max(1);
+        let asked = holders.into_iter().filter(|(_, held)| {
+            // Where there are too many in all, those who have few are left in peace.
+            is_near(*held, most_of_one) || (is_near(in_all, most) && *held > 0 && *held >= average)
+        });
+        asked.map(|(client, held)| DelegationPressure { client, keep: held - held.div_ceil(4) }).collect()
+    }
+
     /// The client that holds a write delegation of a file, if it is another than the caller: it may have changed what the
     /// server tells of the file (RFC 8881 section 10.4.3). One atomic load when there are none.
     #[inline]
@@ -319,6 +339,15 @@ impl StateTable {
             Some(f(&mut held.shadow))
         })?
     }
+}
+
+/// A client that is to return some of its delegations.
+#[derive(Debug, Clone)]
+pub struct DelegationPressure {
+    /// The client.
+    pub client: Arc<Client>,
+    /// How many it may keep.
+    pub keep: usize,
 }
 
 /// A file that a client other than the asking one may have changed on its own.

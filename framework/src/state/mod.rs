@@ -52,7 +52,8 @@ pub use delegation::{DelegationType, DelegationView, Recall, RecallReason, Refer
 pub use delegation_counters::{DelegationCounts, RevokeReason};
 pub use effects::{Effects, Refused, Scarce};
 pub use grant::{
-    BesideOpen, DelegationClaim, DelegationRequest, GrantedDelegation, Timestamps, WhyNot, WriteDelegated,
+    BesideOpen, DelegationClaim, DelegationPressure, DelegationRequest, GrantedDelegation, Timestamps,
+    WhyNot, WriteDelegated,
 };
 pub use ids::FileKey;
 #[cfg(any(test, feature = "testing"))]

@@ -148,13 +148,12 @@ impl StateTable {
         reason: RecallReason,
     ) -> Result<Changing<'_>, Refused> {
         let changing = self.stripes.begin_change(self.stripes.of(file));
-        if self.delegations.count() > 0 {
-            let conflicts = |held: &Delegation| held.kind != DelegationType::Directory;
-            let recalled = self.on_file(file, |inner| {
-                self.recall_conflicts(file, inner, caller.now, (caller.client, reason), conflicts)
-            });
-            recalled.unwrap_or(Ok(()))?;
-        }
+        let conflicts = |held: &Delegation| held.kind != DelegationType::Directory;
+        // The file is looked for however few delegations there are: their count says nothing of one that is just being given.
+        let recalled = self.on_file(file, |inner| {
+            self.recall_conflicts(file, inner, caller.now, (caller.client, reason), conflicts)
+        });
+        recalled.unwrap_or(Ok(()))?;
         Ok(changing)
     }
 

@@ -222,26 +222,27 @@ async fn a_file_is_created_with_its_reservation() {
 }
 
 /// "In the event the server does not return a delegation, it MUST return a delegation type of OPEN_DELEGATE_NONE_EXT" with the reason, if the
-/// client sent one of the new flags; else the old OPEN_DELEGATE_NONE.
+/// client sent one of the new flags; else the old OPEN_DELEGATE_NONE. This client has no backchannel, by which it could be asked for a
+/// delegation.
 #[rstest]
 #[case::nothing(0, OpenDelegation4::None(()))]
 #[case::read(
     OPEN4_SHARE_ACCESS_WANT_READ_DELEG,
-    OpenDelegation4::NoneExt(OpenNoneDelegation4::NotSuppFtype(()))
+    OpenDelegation4::NoneExt(OpenNoneDelegation4::Resource(false))
 )]
 #[case::write(
     OPEN4_SHARE_ACCESS_WANT_WRITE_DELEG,
-    OpenDelegation4::NoneExt(OpenNoneDelegation4::NotSuppFtype(()))
+    OpenDelegation4::NoneExt(OpenNoneDelegation4::Resource(false))
 )]
 #[case::any(
     OPEN4_SHARE_ACCESS_WANT_ANY_DELEG,
-    OpenDelegation4::NoneExt(OpenNoneDelegation4::NotSuppFtype(()))
+    OpenDelegation4::NoneExt(OpenNoneDelegation4::Resource(false))
 )]
 #[case::any_later(
     OPEN4_SHARE_ACCESS_WANT_ANY_DELEG
         | OPEN4_SHARE_ACCESS_WANT_SIGNAL_DELEG_WHEN_RESRC_AVAIL
         | OPEN4_SHARE_ACCESS_WANT_PUSH_DELEG_WHEN_UNCONTENDED,
-    OpenDelegation4::NoneExt(OpenNoneDelegation4::NotSuppFtype(()))
+    OpenDelegation4::NoneExt(OpenNoneDelegation4::Resource(false))
 )]
 #[case::none(OPEN4_SHARE_ACCESS_WANT_NO_DELEG, OpenDelegation4::NoneExt(OpenNoneDelegation4::NotWanted(())))]
 #[case::cancel(OPEN4_SHARE_ACCESS_WANT_CANCEL, OpenDelegation4::NoneExt(OpenNoneDelegation4::Cancelled(())))]

@@ -306,3 +306,31 @@ fn limits_refuse_the_delegation_and_not_the_open(#[case] limits: StateLimits) {
     let granted = world.grant(second).expect("an open");
     assert_eq!(granted.delegation.expect("asked for").err(), Some(WhyNot::Resource));
 }
+
+#[rstest]
+#[case::few(3, 100, 50, &[])]
+#[case::one_client_has_as_many_as_it_may(8, 100, 8, &[(ALICE, 6)])]
+#[case::all_have_as_many_as_they_may(8, 9, 100, &[(ALICE, 6)])]
+fn under_pressure_clients_are_asked_for_a_quarter(
+    #[case] alices: u64,
+    #[case] in_all: usize,
+    #[case] of_one: usize,
+    #[case] want: &[(ClientId, usize)],
+) {
+    let limits =
+        StateLimits { delegations_total: in_all, delegations_per_client: of_one, ..StateLimits::default() };
+    let world = World::with_limits(limits);
+    let gives = |client, number| {
+        let (hold, now) = (world.hold(), Timestamp::default());
+        let wanted = wanted(READ_DELEGATION);
+        let given = world.table.want_delegation(now, client, &file(number), &hold, (USER, READ), &wanted);
+        given.expect("a client").expect("a delegation");
+    };
+    (0..alices).for_each(|number| gives(ALICE, number));
+    if of_one > 3 {
+        gives(BOB, 100);
+    }
+    let asked = world.table.delegation_pressure();
+    let asked: Vec<_> = asked.iter().map(|asked| (asked.client.id(), asked.keep)).collect();
+    assert_eq!(asked, want);
+}

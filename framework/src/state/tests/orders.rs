@@ -249,3 +249,95 @@ fn the_last_place_goes_to_one() {
         check(&table);
     });
 }
+
+fn want(table: &StateTable, client: ClientId) -> Option<Stateid> {
+    let request = DelegationRequest {
+        kind: DelegationType::Write,
+        origin: None,
+        timestamps: Timestamps::Server,
+        open: BesideOpen::Always,
+        claim: DelegationClaim::Reclaim,
+    };
+    let hold = OpenHold::new(());
+    let given = table.want_delegation(Timestamp::default(), client, &file(1), &hold, (USER, BOTH), &request);
+    given.ok().and_then(Result::ok).map(|given| given.stateid)
+}
+
+#[test]
+fn nobody_is_given_a_delegation_of_a_file_that_changes() {
+    check_all(|| {
+        let table = table();
+        let is_changing = Arc::new(AtomicBool::new(false));
+        let changes = {
+            let (table, is_changing) = (table.clone(), is_changing.clone());
+            spawn(move || {
+                let Ok(changing) = table.begin_change(caller(BOB), &file(1), RecallReason::Attributes) else {
+                    return;
+                };
+                is_changing.store(true, Relaxed);
+                is_changing.store(false, Relaxed);
+                drop(changing);
+            })
+        };
+        if want(&table, ALICE).is_some() {
+            assert!(!is_changing.load(Relaxed), "given while the file was being changed");
+        }
+        join(changes);
+        check(&table);
+    });
+}
+
+#[test]
+fn of_a_delegation_and_an_open_that_exclude_each_other_one_is_given() {
+    check_all(|| {
+        let table = table();
+        let other = table.clone();
+        let opener = spawn(move || {
+            let me = owner(BOB, "me");
+            let hold = OpenHold::new(());
+            let request = OpenRequest {
+                owner: &me,
+                file: file(1),
+                principal: USER,
+                access: READ,
+                deny: DENY_NONE,
+                delegation: None,
+                passing: ShareAccess::empty(),
+                hold,
+            };
+            other.open(Timestamp::default(), &request).is_ok()
+        });
+        let delegated = want(&table, ALICE).is_some();
+        let opened = join(opener);
+        assert!(opened != delegated, "open: {opened}, delegation: {delegated}");
+        check(&table);
+    });
+}
+
+#[test]
+fn no_delegation_is_left_of_a_client_that_is_dropped_while_it_is_given_one() {
+    check_all(|| {
+        let table = table();
+        let other = table.clone();
+        let asks = spawn(move || want(&other, ALICE));
+        table.drop_client(ALICE).1.run();
+        join(asks);
+        assert_empty(&table);
+    });
+}
+
+#[test]
+fn a_delegation_that_is_returned_when_it_is_overdue_ends_once() {
+    check_all(|| {
+        let table = table();
+        let stateid = want(&table, ALICE).expect("a delegation");
+        let recalled = table.recall(Timestamp::default(), &stateid, RecallReason::Administrator);
+        drop(recalled.expect("a delegation"));
+        let other = table.clone();
+        let returns = spawn(move || other.return_delegation(caller(ALICE), &stateid, &file(1)).is_ok());
+        let revoked = table.revoke_overdue(Timestamp::default() + LEASE);
+        let returned = join(returns);
+        assert_eq!(revoked.revoked_from.is_empty(), returned);
+        check(&table);
+    });
+}
