@@ -1,8 +1,12 @@
 //! Calls from the server to its clients (RFC 8881 section 2.10.3.1, RFC 7530 section 10.2.1).
 
+mod address;
+mod dial;
 mod outbox;
 mod path;
 
+pub use address::{CallbackAddresses, Uncallable};
+pub use dial::{DialLimits, Dialer};
 pub use outbox::{Callback, Outbox};
 pub use path::{CallError, CallPath, CallbackCall, CallbackCredential, Rejection};
 

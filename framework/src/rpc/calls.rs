@@ -62,6 +62,16 @@ impl Calls {
         self.state.lock().limit > 0
     }
 
+    /// A number that changes with every call that is made.
+    pub(crate) fn made(&self) -> u32 {
+        self.next_xid.load(Ordering::Relaxed)
+    }
+
+    /// Whether an answer is waited for.
+    pub(crate) fn are_pending(&self) -> bool {
+        !self.state.lock().pending.is_empty()
+    }
+
     /// Queues a call, and wakes the connection's task to send it.
     pub(super) fn begin(self: &Arc<Self>, call: &CallbackCall) -> Result<UnderWay, CallError> {
         let xid = self.next_xid.fetch_add(1, Ordering::Relaxed);
@@ -126,7 +136,7 @@ impl OpenCalls {
 
     /// Whether an answer is waited for.
     pub(crate) fn are_pending(&self) -> bool {
-        !self.0.state.lock().pending.is_empty()
+        self.0.are_pending()
     }
 
     /// The next call to send, as a record.

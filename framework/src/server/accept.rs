@@ -131,7 +131,7 @@ async fn accept(
     listener.accept().await
 }
 
-fn set_options(stream: &TcpStream) -> io::Result<()> {
+pub(super) fn set_options(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     SockRef::from(stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))
 }

@@ -8,6 +8,7 @@
 mod accept;
 mod budget;
 mod connection;
+mod dialed;
 mod limits;
 mod outbound;
 mod parked;
@@ -26,6 +27,7 @@ use tokio::net::{TcpListener, ToSocketAddrs};
 use crate::rpc::{Authenticator, RpcProgram, SysAuthenticator};
 pub use accept::Drained;
 use budget::Budget;
+pub use dialed::TcpDialer;
 pub use limits::ServerLimits;
 use programs::Programs;
 

@@ -28,6 +28,10 @@ pub(super) enum Lookup<'a> {
 }
 
 impl Programs {
+    pub(super) fn none() -> Self {
+        Self { rows: Vec::new() }
+    }
+
     pub(super) fn new(programs: Vec<Arc<dyn RpcProgram>>) -> Result<Self, BindError> {
         let mut rows: Vec<Row> = Vec::with_capacity(programs.len());
         for program in programs {
