@@ -1,9 +1,9 @@
 //! RENEW: RFC 7530 section 16.28.
 
-use dittofs_framework::client::UserId;
+use dittofs_framework::client::{CallbackPath, UserId};
 use dittofs_framework::compound::CompoundContext;
 use dittofs_framework::op::{Minors, OpDescriptor, OpFlags, OpResult, Operation};
-use dittofs_framework::proto::{ClientId, NFS4ERR_ACCESS, OP_RENEW};
+use dittofs_framework::proto::{ClientId, NFS4ERR_ACCESS, NFS4ERR_CB_PATH_DOWN, OP_RENEW};
 use dittofs_framework::{register_operation, xdr_struct};
 
 use crate::errors;
@@ -40,6 +40,12 @@ impl Operation for Renew {
             return Err(NFS4ERR_ACCESS.into());
         }
         client.renew(cx.now());
+        if client.callback_path() == CallbackPath::Down {
+            cx.service().probe_v4_0(client.id());
+            if cx.service().state().has_delegations(client.id()) {
+                return Err(NFS4ERR_CB_PATH_DOWN.into());
+            }
+        }
         Ok(())
     }
 }

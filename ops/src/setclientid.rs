@@ -53,13 +53,14 @@ impl Operation for SetClientid {
         cx: &mut CompoundContext<'_>,
         args: SetClientid4Args,
     ) -> OpResult<SetClientid4ResOk> {
-        let CbClient4 { program, location: addr } = args.callback;
+        let service = cx.service();
+        let peer = cx.connection().peer();
+        let to = service.destination(&args.callback, args.callback_ident, cx.principal(), peer);
         let request = Request {
             client: &args.client,
-            callback: Callback { program, addr, ident: args.callback_ident },
+            callback: Callback { addr: args.callback.location.clone(), to },
             user: UserId::from(cx.principal()),
         };
-        let service = cx.service();
         let is_holding = |client| service.state().has_state(client);
         match service.v4_0().clients.set_clientid(cx.now(), request, &is_holding) {
             Ok((clientid, setclientid_confirm, departures)) => {

@@ -49,6 +49,7 @@ impl Operation for SetClientidConfirm {
             &on_confirmed,
         )?;
         service.settle(departures).await;
+        service.probe_v4_0(args.clientid);
         Ok(())
     }
 }

@@ -3,13 +3,27 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::CallPath;
+use super::{CallPath, CallbackAddresses};
 use crate::rpc::BoxFuture;
 
 /// Makes connections to clients that are not called over their own: those of minor version 0.
 pub trait Dialer: Send + Sync + 'static {
     /// Connects, in bounded time. The connection ends when the path is dropped, and may end before, when it was idle.
     fn dial(&self, addr: SocketAddr) -> BoxFuture<'static, io::Result<Arc<dyn CallPath>>>;
+}
+
+/// How clients of minor version 0 are reached.
+pub struct Dialing {
+    /// What connects to them.
+    pub dialer: Arc<dyn Dialer>,
+    /// To which addresses.
+    pub addresses: CallbackAddresses,
+}
+
+impl std::fmt::Debug for Dialing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dialing").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
 }
 
 /// The limits of connections to clients.

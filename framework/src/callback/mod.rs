@@ -2,13 +2,17 @@
 
 mod address;
 mod dial;
+mod error;
 mod outbox;
 mod path;
+mod v4_0;
 
 pub use address::{CallbackAddresses, Uncallable};
-pub use dial::{DialLimits, Dialer};
+pub use dial::{DialLimits, Dialer, Dialing};
+pub use error::CallbackError;
 pub use outbox::{Callback, Outbox};
 pub use path::{CallError, CallPath, CallbackCall, CallbackCredential, Rejection};
+pub use v4_0::{Destination, DialedPath};
 
 /// What the service keeps of its calls to clients.
 #[derive(Debug, Default)]

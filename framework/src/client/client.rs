@@ -1,7 +1,7 @@
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::{Protocol, Reclaims};
+use super::{CallbackPath, CallbackStanding, Protocol, Reclaims};
 use crate::clock::Timestamp;
 use crate::proto::{ClientId, OpaqueId, SequenceStatus, Verifier4};
 use crate::rpc::{AuthFlavor, Principal};
@@ -49,6 +49,7 @@ pub struct Client {
     status: AtomicU32,
     reclaim_complete: AtomicBool,
     reclaims: Reclaims,
+    callbacks: CallbackStanding,
 }
 
 impl Client {
@@ -62,6 +63,7 @@ impl Client {
             status: AtomicU32::new(0),
             reclaim_complete: AtomicBool::new(false),
             reclaims: Reclaims::default(),
+            callbacks: CallbackStanding::default(),
         }
     }
 
@@ -126,6 +128,20 @@ impl Client {
     /// Whether it held state before the server restarted, and may reclaim it while the grace period lasts.
     pub fn may_reclaim(&self) -> bool {
         self.reclaims.may_reclaim()
+    }
+
+    /// Whether callbacks reach it through one of its sessions.
+    pub fn callback_path(&self) -> CallbackPath {
+        self.callbacks.path()
+    }
+
+    /// One of its sessions has another standing as a way for callbacks. SEQ4_STATUS_CB_PATH_DOWN is shown as long as there was a
+    /// way and there is none (RFC 8881 section 18.46.3).
+    pub(crate) fn change_callback_path(&self, from: CallbackPath, to: CallbackPath) {
+        self.callbacks.change(from, to, |path| match path {
+            CallbackPath::Down => self.set_status(SequenceStatus::CB_PATH_DOWN),
+            _ => self.clear_status(SequenceStatus::CB_PATH_DOWN),
+        });
     }
 
     /// How it stands to recovery.

@@ -6,13 +6,14 @@ use super::duplicates::Duplicates;
 use super::returns::Returns;
 use super::unsettled::Unsettled;
 use crate::attr::{IdMapper, NumericIds};
-use crate::callback::Callbacks;
+use crate::callback::{CallbackAddresses, Callbacks, Dialer, Dialing};
 use crate::client::ClientIds;
 use crate::clock::{Clock, SystemClock};
 use crate::export::{FilehandleKey, Filehandles, Namespace};
 use crate::proto::Minor;
 use crate::recovery::{Grace, Recovered, Recovery, StateStore, StoreError};
 use crate::registry::{OpTable, Registry, RegistryError};
+use crate::server::TcpDialer;
 use crate::session::{ServerIdentity, SessionCore, SessionLimits};
 use crate::state::{DelegationPolicy, GrantWhenUncontended, StateLimits, StateTable};
 use crate::v4_0::{ClientTable, Owners, V4_0, V4_0Limits};
@@ -96,6 +97,8 @@ impl Nfs4Service {
             lease: Duration::from_secs(90),
             grace: Duration::from_secs(90),
             recovered: None,
+            dialer: None,
+            callback_addresses: CallbackAddresses::default(),
             delegation_policy: Arc::new(GrantWhenUncontended),
         }
     }
@@ -174,6 +177,8 @@ pub struct Nfs4ServiceBuilder {
     lease: Duration,
     grace: Duration,
     recovered: Option<(Arc<dyn StateStore>, Recovered)>,
+    dialer: Option<Arc<dyn Dialer>>,
+    callback_addresses: CallbackAddresses,
     delegation_policy: Arc<dyn DelegationPolicy>,
 }
 
@@ -217,6 +222,18 @@ impl Nfs4ServiceBuilder {
     /// The limits.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// What connects to the clients of minor version 0 that are called back; by default a [`TcpDialer`].
+    pub fn dialer(mut self, dialer: Arc<dyn Dialer>) -> Self {
+        self.dialer = Some(dialer);
+        self
+    }
+
+    /// To which addresses it connects; by default to none but the client's own.
+    pub fn callback_addresses(mut self, addresses: CallbackAddresses) -> Self {
+        self.callback_addresses = addresses;
         self
     }
 
@@ -273,9 +290,11 @@ impl Nfs4ServiceBuilder {
         let epoch = identity.boot_epoch;
         let client_ids = Arc::new(ClientIds::new(epoch));
         let most_clients = self.limits.sessions.clients;
+        let dialer = self.dialer.unwrap_or_else(|| Arc::new(TcpDialer::new(self.limits.v4_0.dial.clone())));
         let v4_0 = V4_0 {
             clients: ClientTable::new(client_ids.clone(), most_clients, self.lease, random()?),
             owners: Owners::new(self.limits.v4_0.clone()),
+            dialing: Dialing { dialer, addresses: self.callback_addresses },
         };
         let service = Nfs4Service {
             ops: self.registry.build()?,

@@ -11,6 +11,7 @@ use foldhash::fast::RandomState;
 use parking_lot::RwLock;
 use siphasher::sip::SipHasher13;
 
+use crate::callback::{Destination, DialedPath};
 use crate::client::{Client, ClientIds, ClientName, Departures, GoneReason, Protocol, UserId};
 use crate::clock::Timestamp;
 use crate::proto::{
@@ -21,20 +22,15 @@ use crate::proto::{
 /// Where and how a client wants to be called back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Callback {
-    /// Its RPC program.
-    pub program: u32,
-    /// Its address.
+    /// Its address, as it says.
     pub addr: ClientAddr4,
-    /// callback_ident, by which it tells its servers apart.
-    pub ident: u32,
+    /// What the server makes of it.
+    pub to: Destination,
 }
 
-impl Callback {
-    /// One to keep: its strings are copies, as those of the argument are slices of the connection's buffer.
-    fn compact(self) -> Self {
-        let ClientAddr4 { netid, addr } = &self.addr;
-        Self { addr: ClientAddr4 { netid: netid[..].into(), addr: addr[..].into() }, ..self }
-    }
+/// One to keep: its strings are copies, as those of the argument are slices of the connection's buffer.
+fn compact(ClientAddr4 { netid, addr }: &ClientAddr4) -> ClientAddr4 {
+    ClientAddr4 { netid: netid[..].into(), addr: addr[..].into() }
 }
 
 /// What SETCLIENTID asks for.
@@ -94,7 +90,8 @@ struct Confirmed {
 #[derive(Debug)]
 struct Record {
     client: Arc<Client>,
-    callback: Callback,
+    addr: ClientAddr4,
+    path: Arc<DialedPath>,
     confirm: Verifier4,
     since: Timestamp,
 }
@@ -141,7 +138,7 @@ impl ClientTable {
         if let Some(holder) = known
             && holder.is_held_against(request.user, now, is_holding)
         {
-            return Err(InUse::By(holder.record.callback.addr.clone()));
+            return Err(InUse::By(holder.record.addr.clone()));
         }
         // The first case, a probable callback update: the client ID stays. One whose lease was canceled needs a new one.
         let updated = known.filter(|known| {
@@ -164,7 +161,9 @@ impl ClientTable {
         };
         let confirm = self.next_confirm();
         let clientid = client.id();
-        let record = Record { client, callback: request.callback.compact(), confirm, since: now };
+        let Callback { addr, to } = request.callback;
+        let path = Arc::new(DialedPath::new(client.clone(), to));
+        let record = Record { client, addr: compact(&addr), path, confirm, since: now };
         records.insert_unconfirmed(record);
         Ok((clientid, confirm, departures))
     }
@@ -225,7 +224,11 @@ impl ClientTable {
         let is_update = |old: &Confirmed| old.record.client.id() == clientid;
         match named.confirmed.take() {
             // The first case: the callback is updated.
-            Some(old) if is_update(&old) => named.confirmed = Some(Confirmed { record, lease: old.lease }),
+            Some(old) if is_update(&old) => {
+                record.path.open();
+                old.record.path.close();
+                named.confirmed = Some(Confirmed { record, lease: old.lease });
+            }
             // The third case: a new client, or a new incarnation, of which the old one goes with all that it had.
             old => {
                 if let Some(Confirmed { record: old, lease }) = old {
@@ -240,6 +243,7 @@ impl ClientTable {
                 on_confirmed(&record.client);
                 unconfirmed.remove(&clientid);
                 record.client.renew(now);
+                record.path.open();
                 named.confirmed = Some(Confirmed { record, lease: Lease::Kept });
             }
         }
@@ -264,10 +268,17 @@ impl ClientTable {
         Ok(client)
     }
 
+    /// The way to call a client, as it was confirmed last.
+    pub fn path(&self, clientid: ClientId) -> Option<Arc<DialedPath>> {
+        self.records.read().confirmed(clientid).map(|confirmed| confirmed.record.path.clone())
+    }
+
     /// How a client wants to be called.
     #[cfg(any(test, feature = "testing"))]
     pub fn callback(&self, clientid: ClientId) -> Option<Callback> {
-        self.records.read().confirmed(clientid).map(|confirmed| confirmed.record.callback.clone())
+        let records = self.records.read();
+        let record = &records.confirmed(clientid)?.record;
+        Some(Callback { addr: record.addr.clone(), to: record.path.destination().clone() })
     }
 
     /// Notes that state of a client whose lease ran out was in the way of others: the whole lease is canceled, until the

@@ -1,3 +1,5 @@
+use crate::callback::DialLimits;
+
 /// Limits of minor version 0, which has no sessions to negotiate them.
 #[derive(Debug, Clone)]
 pub struct V4_0Limits {
@@ -11,6 +13,8 @@ pub struct V4_0Limits {
     pub owners_total: usize,
     /// Stateids of clients that restarted or expired which are still told from those that never were.
     pub purged_stateids: usize,
+    /// Connections for callbacks.
+    pub dial: DialLimits,
 }
 
 impl Default for V4_0Limits {
@@ -21,6 +25,7 @@ impl Default for V4_0Limits {
             owners_per_client: 65_536,
             owners_total: 262_144,
             purged_stateids: 65_536,
+            dial: DialLimits::default(),
         }
     }
 }

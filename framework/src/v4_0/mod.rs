@@ -18,6 +18,7 @@ mod owners;
 mod tests;
 mod turn;
 
+use crate::callback::Dialing;
 pub use clients::{Callback, ClientTable, InUse, SetClientid};
 pub use limits::V4_0Limits;
 pub use owner::{OwnerKind, Recorded};
@@ -31,4 +32,6 @@ pub struct V4_0 {
     pub clients: ClientTable,
     /// Their open-owners and lock-owners.
     pub owners: Owners,
+    /// How they are called back.
+    pub dialing: Dialing,
 }

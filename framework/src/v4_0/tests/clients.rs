@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rstest::rstest;
 
+use crate::callback::{CallbackCredential, Destination};
 use crate::client::{ClientIds, GoneReason, UserId};
 use crate::clock::Timestamp;
 use crate::proto::{
@@ -52,6 +53,11 @@ enum Step {
     Known(usize),
 }
 
+fn callback(addr: ClientAddr4, ident: u32) -> Callback {
+    let to = Destination { addr: None, program: 0x4000_0000, ident, credential: CallbackCredential::None };
+    Callback { addr, to }
+}
+
 impl World {
     fn new(limit: usize) -> Self {
         let ids = Arc::new(ClientIds::new(7));
@@ -69,8 +75,7 @@ impl World {
     fn set(&mut self, uid: u32, name: &[u8], incarnation: u64) -> Result<(ClientId, Verifier4), InUse> {
         let client = NfsClientId4 { verifier: incarnation.to_be_bytes(), id: name.into() };
         let addr = ClientAddr4 { netid: "tcp".into(), addr: "192.0.2.1.8.1".into() };
-        let callback =
-            Callback { program: 0x4000_0000, addr, ident: u32::try_from(self.given.len()).unwrap() };
+        let callback = callback(addr, u32::try_from(self.given.len()).unwrap());
         let request = SetClientid { client: &client, callback, user: user(uid) };
         let set = self.table.set_clientid(self.now, request, &|id| self.holding.contains(&id));
         set.map(|(id, confirm, departures)| {
@@ -263,7 +268,7 @@ fn client_is_made_known_once() {
         world.step(step);
     }
     assert_eq!(world.confirmed, [world.given[0].0]);
-    assert_eq!(world.table.callback(world.given[0].0).map(|callback| callback.ident), Some(1));
+    assert_eq!(world.table.callback(world.given[0].0).map(|callback| callback.to.ident), Some(1));
 }
 
 /// A client must not keep alive the whole request in which it sent its name and its address.
@@ -273,7 +278,7 @@ fn what_a_client_said_is_copied() {
     let request = bytes::Bytes::from(vec![b'x'; 1000]);
     let client = NfsClientId4 { verifier: [1; 8], id: Opaque(request.slice(0..10)) };
     let addr = ClientAddr4 { netid: Opaque(request.slice(20..23)), addr: Opaque(request.slice(30..40)) };
-    let callback = Callback { program: 1, addr: addr.clone(), ident: 1 };
+    let callback = callback(addr.clone(), 1);
     let request_of = SetClientid { client: &client, callback, user: user(1) };
     let (id, confirm, _) = world.table.set_clientid(world.now, request_of, &|_| false).expect("room");
     assert_eq!(world.confirm(1, id, confirm), NFS4_OK);
