@@ -11,7 +11,7 @@ lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
 
-# The request path without the socket, and files with very many locks.
+# The request path without the socket, files with very many locks, and very many delegations.
 bench:
     cargo bench -p dittofs-tests
 
