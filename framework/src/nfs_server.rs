@@ -19,7 +19,7 @@ const REAP_INTERVAL_MIN: Duration = Duration::from_millis(100);
 /// An NFSv4 service that listens.
 ///
 /// A server of more than NFSv4 builds a [`Server`] with several programs instead, and calls
-/// [`Nfs4Service::reap`] itself.
+/// [`Nfs4Service::reap`] and [`Nfs4Service::run_notices`] itself.
 pub struct NfsServer {
     server: Server,
     service: Arc<Nfs4Service>,
@@ -59,9 +59,11 @@ impl NfsServer {
                 service.reap().await;
             }
         };
+        let notices = service.clone().run_notices();
         tokio::select! {
             drained = server.serve(shutdown) => drained,
             () = reaper => Drained::Complete,
+            () = notices => Drained::Complete,
         }
     }
 }

@@ -31,6 +31,11 @@ impl<V: Clone> CookieMap<V> {
         self.by_name.get(name).map(|(_, value)| value)
     }
 
+    /// The cookie of a name.
+    pub(super) fn cookie(&self, name: &[u8]) -> Option<u64> {
+        self.by_name.get(name).map(|(cookie, _)| *cookie)
+    }
+
     pub(super) fn contains(&self, name: &[u8]) -> bool {
         self.by_name.contains_key(name)
     }
@@ -71,6 +76,11 @@ impl<V: Clone> CookieMap<V> {
         self.by_cookie
             .range((Bound::Excluded(cookie), Bound::Unbounded))
             .map(|(cookie, (name, value))| (*cookie, name, value))
+    }
+
+    /// Cookie and name of what is just before `cookie`.
+    pub(super) fn before(&self, cookie: u64) -> Option<(u64, &Name)> {
+        self.by_cookie.range(..cookie).next_back().map(|(cookie, (name, _))| (*cookie, name))
     }
 
     /// Whether both indexes say the same.

@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use dittofs_framework::fs::{
-    AccessMask, AttrMask, Attributes, Authority, ChangeAttrType, CreateMode, DataOrHole, DirSink, FileSystem,
-    Found, FsInfo, FsResult, FsUsage, NewNode, NodeHandle, OpenHold, Opened, ReadData, ReaddirEnd,
-    RequestContext, ServerSideCopy, SetAttributes, ShareAccess, Sparse, Stability, Written, XattrPage,
-    XattrSet, Xattrs,
+    AccessMask, AttrMask, Attributes, Authority, ChangeAttrType, CreateMode, DataOrHole, DirSink, EntryPlace,
+    EntryPlaces, FileSystem, Found, FsInfo, FsResult, FsUsage, NewNode, NodeHandle, OpenHold, Opened,
+    ReadData, ReaddirEnd, RequestContext, ServerSideCopy, SetAttributes, ShareAccess, Sparse, Stability,
+    Written, XattrPage, XattrSet, Xattrs,
 };
 use dittofs_framework::proto::{ChangeInfo, NfsTime, Verifier4};
 
@@ -191,6 +191,17 @@ impl FileSystem for MemoryFileSystem {
 
     fn server_side_copy(&self) -> Option<&dyn ServerSideCopy> {
         Some(self)
+    }
+
+    fn entry_places(&self) -> Option<&dyn EntryPlaces> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl EntryPlaces for MemoryFileSystem {
+    async fn entry_place(&self, _: &RequestContext, dir: &NodeHandle, name: &[u8]) -> FsResult<EntryPlace> {
+        self.volume.entry_place(dir, name)
     }
 }
 

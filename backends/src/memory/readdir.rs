@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use dittofs_framework::attr::Bitmap;
 use dittofs_framework::fs::{
-    AttrMask, Attributes, Credentials, DirEntry, DirSink, FsError, FsResult, NodeHandle, ReaddirEnd,
+    AttrMask, Attributes, Credentials, DirEntry, DirSink, EntryPlace, FsError, FsResult, NodeHandle,
+    ReaddirEnd,
 };
 use dittofs_framework::proto::{NfsTime, SpecData, Verifier4};
 use smallvec::SmallVec;
@@ -64,6 +66,18 @@ impl Volume {
                 _ => return Ok(ReaddirEnd { eof: true, cookieverf: verifier }),
             }
         }
+    }
+}
+
+impl Volume {
+    /// Where an entry is in listings.
+    pub(super) fn entry_place(&self, dir: &NodeHandle, name: &[u8]) -> FsResult<EntryPlace> {
+        let dir = self.resolve(dir)?;
+        let state = dir.read_live()?;
+        let entries = &state.directory()?.entries;
+        let cookie = entries.cookie(name).ok_or(FsError::NotFound)?;
+        let previous = entries.before(cookie).map(|(cookie, name)| (Bytes::copy_from_slice(name), cookie));
+        Ok(EntryPlace { cookie, previous, is_last: entries.after(cookie).next().is_none() })
     }
 }
 

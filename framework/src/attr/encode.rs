@@ -3,7 +3,7 @@ use super::numbers::*;
 use super::table::{AttrKind, row};
 use super::{Bitmap, IdMapper};
 use crate::fs::{Attributes, FsInfo, FsUsage};
-use crate::proto::{OpenArguments4, Status};
+use crate::proto::{NfsTime, OpenArguments4, Status};
 use crate::xdr::{XdrEncode, XdrWriter};
 
 /// What attributes need to know of the server and the export, the same for every object in it.
@@ -18,6 +18,8 @@ pub struct AttrServer<'a> {
     pub max_read: u64,
     /// Most bytes of a WRITE.
     pub max_write: u64,
+    /// How long the server waits before it tells a client of a change in a directory (RFC 8881 section 5.11).
+    pub notif_delay: NfsTime,
     /// Whether the file system has extended attributes.
     pub has_xattrs: bool,
     /// What OPEN knows.

@@ -89,6 +89,8 @@ rows! {
     FATTR4_TIME_MODIFY        V0 ReadOnly  |s, w| s.attributes.time_modify.encode(w);
     FATTR4_TIME_MODIFY_SET    V0 WriteOnly |_, _| ();
     FATTR4_MOUNTED_ON_FILEID  V0 ReadOnly  |s, w| w.u64(s.mounted_on_fileid);
+    FATTR4_DIR_NOTIF_DELAY    V1 ReadOnly  |s, w| s.server.notif_delay.encode(w);
+    FATTR4_DIRENT_NOTIF_DELAY V1 ReadOnly  |s, w| s.server.notif_delay.encode(w);
     FATTR4_SUPPATTR_EXCLCREAT V1 ReadOnly  |s, w| s.server.exclcreat.encode(w);
     FATTR4_FS_CHARSET_CAP     V1 ReadOnly  |_, w| w.u32(FSCHARSET_CAP4_CONTAINS_NON_UTF8);
     FATTR4_CLONE_BLKSIZE      V2 ReadOnly  |_, w| w.u32(CLONE_BLKSIZE);

@@ -10,7 +10,7 @@ use crate::fs::RequestContext;
 use crate::op::OpFlags;
 use crate::proto::{
     ClientId, Minor, NFS4ERR_BAD_STATEID, NFS4ERR_BADHANDLE, NFS4ERR_NOFILEHANDLE, NFS4ERR_OP_NOT_IN_SESSION,
-    NFS4ERR_REP_TOO_BIG, NFS4ERR_REP_TOO_BIG_TO_CACHE, NFS4ERR_RESOURCE, NFS4ERR_STALE, OpNum,
+    NFS4ERR_REP_TOO_BIG, NFS4ERR_REP_TOO_BIG_TO_CACHE, NFS4ERR_RESOURCE, NFS4ERR_STALE, NfsTime, OpNum,
     OpenArguments4, Stateid, Status,
 };
 use crate::rpc::{Connection, Principal};
@@ -74,6 +74,24 @@ pub(super) struct Handles {
     pub(super) saved: Option<ExportNode>,
     pub(super) current_stateid: Option<Stateid>,
     pub(super) saved_stateid: Option<Stateid>,
+}
+
+impl Nfs4Service {
+    /// What attributes need to know of the server, for the objects of `export`, as a minor version has them.
+    pub(super) fn attr_server(&self, export: &Export, minor: Minor) -> AttrServer<'_> {
+        let supported = export.supported(minor);
+        AttrServer {
+            supported,
+            exclcreat: exclusive_create_attributes(supported),
+            lease_seconds: self.lease_seconds(),
+            max_read: u64::from(self.limits.max_io),
+            max_write: u64::from(self.limits.max_io),
+            notif_delay: NfsTime::from(self.limits.notifications.delay),
+            has_xattrs: export.fs.xattrs().is_some(),
+            open_arguments: &OpenArguments4::WITHOUT_DELEGATIONS,
+            ids: &*self.ids,
+        }
+    }
 }
 
 impl<'a> CompoundContext<'a> {
@@ -256,17 +274,7 @@ impl<'a> CompoundContext<'a> {
 
     /// What attributes need to know of the server, for the objects of `export`.
     pub fn attr_server(&self, export: &Export) -> AttrServer<'a> {
-        let supported = export.supported(self.minor());
-        AttrServer {
-            supported,
-            exclcreat: exclusive_create_attributes(supported),
-            lease_seconds: self.service.lease_seconds(),
-            max_read: u64::from(self.service.limits.max_io),
-            max_write: u64::from(self.service.limits.max_io),
-            has_xattrs: export.fs.xattrs().is_some(),
-            open_arguments: &OpenArguments4::WITHOUT_DELEGATIONS,
-            ids: &*self.service.ids,
-        }
+        self.service.attr_server(export, self.minor())
     }
 
     /// Bytes of the RPC reply up to now: its header is counted, the transport's framing is not (RFC 8881 section 18.36.3).

@@ -2,9 +2,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::DuplicateLimits;
+use super::dir_change::DirTurns;
 use super::duplicates::Duplicates;
+use super::notices::Notices;
 use super::returns::Returns;
 use super::unsettled::Unsettled;
+use super::upcalls::UpcallQueue;
 use crate::attr::{IdMapper, NumericIds};
 use crate::callback::{CallbackAddresses, Callbacks, Dialer, Dialing};
 use crate::client::ClientIds;
@@ -15,7 +18,7 @@ use crate::recovery::{Grace, Recovered, Recovery, StateStore, StoreError};
 use crate::registry::{OpTable, Registry, RegistryError};
 use crate::server::TcpDialer;
 use crate::session::{ServerIdentity, SessionCore, SessionLimits};
-use crate::state::{DelegationPolicy, GrantWhenUncontended, StateLimits, StateTable};
+use crate::state::{DelegationPolicy, GrantWhenUncontended, NotifyLimits, StateLimits, StateTable};
 use crate::v4_0::{ClientTable, Owners, V4_0, V4_0Limits};
 
 /// Every limit of the NFSv4 service. Those of connections are in [`ServerLimits`](crate::server::ServerLimits).
@@ -30,6 +33,8 @@ pub struct Limits {
     pub sessions: SessionLimits,
     /// Opens and locks.
     pub state: StateLimits,
+    /// Word to clients of changes in directories, and from file systems.
+    pub notifications: NotifyLimits,
     /// What is remembered of the requests of NFSv4.0, for when they are sent again.
     pub duplicates: DuplicateLimits,
     /// What sessions negotiate and minor version 0 cannot.
@@ -43,6 +48,7 @@ impl Default for Limits {
             max_tag: 1024,
             sessions: SessionLimits::default(),
             state: StateLimits::default(),
+            notifications: NotifyLimits::default(),
             duplicates: DuplicateLimits::default(),
             v4_0: V4_0Limits::default(),
         }
@@ -79,6 +85,10 @@ pub struct Nfs4Service {
     pub(crate) callbacks: Callbacks,
     /// Who waits for delegations.
     pub(super) returns: Returns,
+    /// Who changes directories that clients are told of.
+    pub(super) dir_turns: DirTurns,
+    pub(super) notices: Notices,
+    pub(super) upcalls: Arc<UpcallQueue>,
     pub(super) delegation_policy: Arc<dyn DelegationPolicy>,
 }
 
@@ -296,6 +306,8 @@ impl Nfs4ServiceBuilder {
             owners: Owners::new(self.limits.v4_0.clone()),
             dialing: Dialing { dialer, addresses: self.callback_addresses },
         };
+        let notices = Notices::new(&self.limits.notifications);
+        let upcalls = UpcallQueue::new(self.limits.notifications.upcalls, notices.wake().clone());
         let service = Nfs4Service {
             ops: self.registry.build()?,
             minors: self.minors,
@@ -319,9 +331,13 @@ impl Nfs4ServiceBuilder {
             recovery,
             unsettled: Unsettled::default(),
             returns: Returns::default(),
+            dir_turns: DirTurns::default(),
+            notices,
+            upcalls,
             delegation_policy: self.delegation_policy,
             callbacks: Callbacks::default(),
         };
+        service.upcalls.watch(&service.namespace);
         service.announce_grace(self.grace);
         Ok(service)
     }

@@ -86,6 +86,16 @@ impl Nfs4Service {
         effects.run();
     }
 
+    /// Like [`settle_state`](Self::settle_state) without waiting, where only clients with sessions can have lost something: whoever is
+    /// given something next puts it on record, or the reaper.
+    pub(super) fn settle_later(&self, mut effects: Effects) {
+        let revoked_from = std::mem::take(&mut effects.revoked_from);
+        if !revoked_from.is_empty() {
+            self.unsettled.add_revoked(revoked_from);
+        }
+        self.carry_out(effects);
+    }
+
     /// Waits until all that was revoked is on record, whoever met it.
     async fn settle_revoked(&self) -> Result<(), Status> {
         loop {

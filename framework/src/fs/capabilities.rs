@@ -133,3 +133,23 @@ pub trait ServerSideCopy: Send + Sync {
         authority: Authority,
     ) -> FsResult<()>;
 }
+
+/// Where an entry is in the listings of its directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryPlace {
+    /// Its cookie.
+    pub cookie: u64,
+    /// The entry before it and its cookie; `None` if it is the first.
+    pub previous: Option<(Bytes, u64)>,
+    /// Whether no entry is behind it.
+    pub is_last: bool,
+}
+
+/// Entries by name in the order of listings: without it clients with a directory delegation can be told of no entry that is
+/// added, removed or renamed, and have to give the delegation back instead (RFC 8881 section 20.4.3).
+#[async_trait]
+pub trait EntryPlaces: Send + Sync {
+    /// Where an entry is now; [`FsError::NotFound`](super::FsError::NotFound) if there is none of that name. It is asked for on behalf
+    /// of the server: no permission is needed.
+    async fn entry_place(&self, cx: &RequestContext, dir: &NodeHandle, name: &[u8]) -> FsResult<EntryPlace>;
+}

@@ -1,10 +1,12 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::{
-    AccessMask, AttrMask, Attributes, Authority, CreateMode, Found, FsInfo, FsResult, FsUsage, NewNode,
-    NodeHandle, OpenHold, Opened, ReadData, RequestContext, ServerSideCopy, SetAttributes, ShareAccess,
-    Sparse, Stability, Written, Xattrs,
+    AccessMask, AttrMask, Attributes, Authority, CreateMode, EntryPlaces, Found, FsInfo, FsResult, FsUsage,
+    NewNode, NodeHandle, OpenHold, Opened, ReadData, RequestContext, ServerSideCopy, SetAttributes,
+    ShareAccess, Sparse, Stability, Upcalls, Written, Xattrs,
 };
 use crate::proto::{ChangeInfo, Verifier4};
 
@@ -203,5 +205,15 @@ pub trait FileSystem: Send + Sync + 'static {
     /// Copying within the file system, if it can do better than read and write, or at all.
     fn server_side_copy(&self) -> Option<&dyn ServerSideCopy> {
         None
+    }
+    /// Places of entries in listings, if the file system can tell them without listing.
+    fn entry_places(&self) -> Option<&dyn EntryPlaces> {
+        None
+    }
+
+    /// Called once, before anything else, when the file system is built into a service: whatever changes from now on without a
+    /// call of the server's is to be told to `upcalls`. A file system that nobody else can change does nothing.
+    fn watch(&self, upcalls: Arc<dyn Upcalls>) {
+        drop(upcalls);
     }
 }

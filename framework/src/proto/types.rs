@@ -1,5 +1,8 @@
+use std::time::Duration;
+
 use bytes::Bytes;
 
+use super::{NFS4ERR_INVAL, Status};
 use crate::attr::Bitmap;
 use crate::xdr::{Opaque, Utf8, XdrDecode, XdrEncode, XdrError, XdrReader, XdrWriter};
 use crate::{xdr_enum, xdr_struct};
@@ -171,6 +174,26 @@ xdr_struct! {
         pub seconds: i64,
         /// Nanoseconds within the second; 1,000,000,000 and above is invalid (NFS4ERR_INVAL).
         pub nseconds: u32,
+    }
+}
+
+impl From<Duration> for NfsTime {
+    /// As the length of a time.
+    fn from(duration: Duration) -> Self {
+        Self {
+            seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+            nseconds: duration.subsec_nanos(),
+        }
+    }
+}
+
+impl TryFrom<NfsTime> for Duration {
+    type Error = Status;
+
+    /// The length that a time stands for: NFS4ERR_INVAL if it is negative or has too many nanoseconds.
+    fn try_from(time: NfsTime) -> Result<Self, Status> {
+        let seconds = u64::try_from(time.seconds).map_err(|_| NFS4ERR_INVAL)?;
+        if time.nseconds < 1_000_000_000 { Ok(Self::new(seconds, time.nseconds)) } else { Err(NFS4ERR_INVAL) }
     }
 }
 

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::client::ClientRecord;
+use super::directory::DirWatch;
 use super::ids::{FileKey, Seqid, StateKey};
 use crate::client::Client;
 use crate::clock::Timestamp;
@@ -148,6 +149,8 @@ pub(super) struct Delegation {
     pub(super) hold: OpenHold,
     /// Of a write delegation.
     pub(super) shadow: Shadow,
+    /// Of a directory delegation.
+    pub(super) watch: Option<Box<DirWatch>>,
 }
 
 /// What the server tells others of a file while the holder of a write delegation changes it (RFC 8881 section 10.4.3).
@@ -180,7 +183,6 @@ impl Delegations {
         self.0.is_empty()
     }
 
-    #[cfg(any(test, feature = "testing"))]
     pub(super) fn iter(&self) -> impl Iterator<Item = &Delegation> {
         self.0.iter()
     }

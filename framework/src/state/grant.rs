@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::caller::Caller;
-use super::client::ClientRecord;
+use super::client::{ClientRecord, Quota};
 use super::delegation::{Delegation, DelegationType, ReferringCall, Shadow};
 use super::effects::Effects;
 use super::file::{FileInner, FileState, check_seqid};
@@ -134,19 +134,22 @@ impl StateTable {
         request: &DelegationRequest,
     ) -> Result<GrantedDelegation, WhyNot> {
         self.delegations.take(1, self.limits.delegations_total).map_err(|_| WhyNot::Resource)?;
+        self.count_of(request.kind).take_one();
+        // Who begins a change from now on sees that there is a delegation; who has begun one before is seen here.
+        if self.stripes.is_changing(self.stripes.of(&file.key)) {
+            self.uncount(request.kind);
+            return Err(WhyNot::Contention);
+        }
         let key = self.new_key();
         // First into the table, then to the client: whoever drops the client finds the file by the key, and waits there.
         let state = StateRef { client: client.clone(), place: Place::File(file.clone()) };
         self.stateids.shard(&key).insert(key, state);
         if !client.add_delegation(key, self.limits.delegations_per_client) {
             self.stateids.shard(&key).remove(&key);
-            self.delegations.give_back(1);
+            self.uncount(request.kind);
             return Err(WhyNot::Resource);
         }
         let is_write = request.kind == DelegationType::Write;
-        if is_write {
-            self.write_delegations.take_one();
-        }
         let timestamps = request.timestamps;
         let has_timestamps = is_write && timestamps == Timestamps::Holder;
         inner.delegations.insert(Delegation {
@@ -159,6 +162,7 @@ impl StateTable {
             origin: request.origin,
             hold,
             shadow: Shadow { has_timestamps, ..Shadow::default() },
+            watch: None,
         });
         self.delegation_counters.granted(request.kind);
         let stateid = self.stateid(key, Delegation::SEQID);
@@ -182,13 +186,30 @@ impl StateTable {
         }))
     }
 
+    fn count_of(&self, kind: DelegationType) -> &Quota {
+        let [read, write, directory] = &self.delegations_by_type;
+        match kind {
+            DelegationType::Read => read,
+            DelegationType::Write => write,
+            DelegationType::Directory => directory,
+        }
+    }
+
+    fn uncount(&self, kind: DelegationType) {
+        self.count_of(kind).give_back(1);
+        self.delegations.give_back(1);
+    }
+
+    /// Whether somebody has a directory delegation.
+    #[inline]
+    pub fn has_directory_delegations(&self) -> bool {
+        self.count_of(DelegationType::Directory).count() > 0
+    }
+
     /// Takes out a client's delegation.
     pub(super) fn take_delegation(&self, inner: &mut FileInner, client: ClientId) -> Option<Delegation> {
         let taken = inner.delegations.remove(client)?;
-        if taken.kind == DelegationType::Write {
-            self.write_delegations.give_back(1);
-        }
-        self.delegations.give_back(1);
+        self.uncount(taken.kind);
         taken.client.remove_delegation(taken.key);
         self.stateids.shard(&taken.key).remove(&taken.key);
         Some(taken)
@@ -292,7 +313,7 @@ impl StateTable {
     /// server tells of the file (RFC 8881 section 10.4.3). One atomic load when there are none.
     #[inline]
     pub fn write_delegated(&self, caller: Caller, file: &FileKey) -> Option<WriteDelegated> {
-        if self.write_delegations.count() == 0 {
+        if self.count_of(DelegationType::Write).count() == 0 {
             return None;
         }
         self.find_write_delegated(caller, file)

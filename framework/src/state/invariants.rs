@@ -40,7 +40,7 @@ impl StateTable {
     pub fn check_invariants(&self) -> Check {
         let mut tallies: BTreeMap<ClientId, Tally> = BTreeMap::new();
         let mut states: BTreeMap<StateKey, (ClientId, Arc<FileState>)> = BTreeMap::new();
-        let mut writes = 0;
+        let mut by_type: BTreeMap<DelegationType, usize> = BTreeMap::new();
         for file in self.files.map_all(|_, file| file.clone()) {
             let inner = file.inner.lock();
             check_opens(&inner)?;
@@ -51,7 +51,14 @@ impl StateTable {
                 let id = held.client.id();
                 tallies.entry(id).or_default().delegations.insert(held.key);
                 states.insert(held.key, (id, file.clone()));
-                writes += usize::from(held.kind == DelegationType::Write);
+                *by_type.entry(held.kind).or_insert(0) += 1;
+                hold!(
+                    held.watch.is_some() == (held.kind == DelegationType::Directory),
+                    "N1: what is told belongs to a directory delegation"
+                );
+                if let Some(watch) = &held.watch {
+                    hold!(watch.is_consistent(), "N2: the queue of {:?}", held.key);
+                }
             }
             for (key, open) in &inner.opens {
                 let id = open.client.id();
@@ -66,8 +73,10 @@ impl StateTable {
                 }
             }
         }
-        let counted = self.write_delegations.count();
-        hold!(counted == writes, "D4: {counted} write delegations counted, {writes} held");
+        for (kind, counted) in DelegationType::ALL.into_iter().zip(&self.delegations_by_type) {
+            let (counted, held) = (counted.count(), by_type.get(&kind).copied().unwrap_or(0));
+            hold!(counted == held, "D4: {counted} {} delegations counted, {held} held", kind.name());
+        }
         self.check_stateids(&states)?;
         self.check_clients(&mut tallies)
     }

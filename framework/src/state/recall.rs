@@ -55,7 +55,7 @@ impl StateTable {
         Err(if waits { Refused::Recalled(effects, stripe) } else { Refused::Revoked(effects) })
     }
 
-    fn recall_or_revoke(
+    pub(super) fn recall_or_revoke(
         &self,
         file: &FileKey,
         inner: &mut FileInner,
@@ -265,7 +265,7 @@ impl StateTable {
 }
 
 /// What became of a delegation that was in the way.
-enum Met {
+pub(super) enum Met {
     /// Its return is waited for; it is recalled now, or was before.
     Waits(Option<Recall>),
     /// It is gone.

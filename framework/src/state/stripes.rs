@@ -55,12 +55,13 @@ impl Stripes {
     /// sees the change.
     pub(super) fn begin_change(&self, stripe: FileStripe) -> Changing<'_> {
         let changing = &self.stripe(stripe).changing;
-        changing.fetch_add(1, Ordering::AcqRel);
+        // In one order with the counts of delegations: either this is seen by who gives one, or that by who changes.
+        changing.fetch_add(1, Ordering::SeqCst);
         Changing { changing }
     }
 
     pub(super) fn is_changing(&self, stripe: FileStripe) -> bool {
-        self.stripe(stripe).changing.load(Ordering::Acquire) > 0
+        self.stripe(stripe).changing.load(Ordering::SeqCst) > 0
     }
 
     pub(super) fn note_recall(&self, stripe: FileStripe, now: Timestamp) {

@@ -3,7 +3,9 @@ use std::sync::Arc;
 
 use super::caller::Caller;
 use super::client::{ClientRecord, Everything, Quota};
+use super::delegation::DelegationType;
 use super::delegation_counters::{DelegationCounters, RevokeReason};
+use super::directory::DueNotices;
 use super::effects::{Effects, Scarce};
 use super::file::{FileInner, FileState};
 use super::ids::{FileKey, Seqid, StateKey, stateid};
@@ -45,13 +47,14 @@ pub struct StateTable {
     /// Revocations of which it is not on record yet that the client may not reclaim. Counted up under the lock of the file, so that
     /// whoever is given what was revoked sees it.
     pub(super) unsettled: AtomicUsize,
-    /// Delegations in all, and those for writing.
+    /// Delegations in all, and of each type in the order of [`DelegationType::ALL`].
     pub(super) delegations: Quota,
-    pub(super) write_delegations: Quota,
+    pub(super) delegations_by_type: [Quota; DelegationType::ALL.len()],
     pub(super) delegation_counters: DelegationCounters,
     pub(super) stripes: Stripes,
     /// Recalls in the order in which they are due.
     pub(super) awaited: Ranked<VecDeque<Awaited>, SHARD>,
+    pub(super) due_notices: DueNotices,
 }
 
 /// Where a state is, and whose.
@@ -134,10 +137,11 @@ impl StateTable {
             locks: Quota::default(),
             unsettled: AtomicUsize::new(0),
             delegations: Quota::default(),
-            write_delegations: Quota::default(),
+            delegations_by_type: Default::default(),
             delegation_counters: DelegationCounters::default(),
             stripes: Stripes::new(),
             awaited: Ranked::default(),
+            due_notices: DueNotices::default(),
         }
     }
 

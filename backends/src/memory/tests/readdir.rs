@@ -4,7 +4,7 @@
 //! RFC: 8881 section 18.23.
 
 use dittofs_framework::attr::Bitmap;
-use dittofs_framework::fs::{FsError, FsResult, NodeHandle, RequestContext};
+use dittofs_framework::fs::{EntryPlaces, FileSystem, FsError, FsResult, NodeHandle, RequestContext};
 use rstest::rstest;
 
 use super::fixture::{World, mode, root, user};
@@ -122,4 +122,29 @@ fn many_entries() {
         world.remove(&root(), &top, &number.to_string()).unwrap();
     }
     world.fs.check_invariants();
+}
+
+// Origin: the places that a notification of a new entry names.
+// RFC: 8881 section 20.4.3.
+#[rstest]
+#[case::first("a", None, false)]
+#[case::between("b", Some("a"), false)]
+#[case::last("c", Some("b"), true)]
+#[tokio::test]
+async fn an_entry_has_its_place(#[case] name: &str, #[case] previous: Option<&str>, #[case] is_last: bool) {
+    let world = World::new();
+    let dir = world.mkdir(&root(), &world.root(), "d", 0o755).unwrap();
+    for name in ["a", "gone", "b", "c"] {
+        world.file(&root(), &dir, name, 0o644).unwrap();
+    }
+    let request = RequestContext::server();
+    world.fs.remove(&request, &dir, b"gone").await.unwrap();
+    let (entries, _) = world.list(&root(), &dir, (0, NONE), Bitmap::EMPTY, 10).unwrap();
+    let cookie = |name: &str| entries.iter().find(|(_, entry)| entry == name).unwrap().0;
+    let place = world.fs.entry_place(&request, &dir, name.as_bytes()).await.unwrap();
+    assert_eq!(place.cookie, cookie(name));
+    assert_eq!(place.previous, previous.map(|name| (name.to_owned().into(), cookie(name))));
+    assert_eq!(place.is_last, is_last);
+    let missing = world.fs.entry_place(&request, &dir, b"gone").await;
+    assert_eq!(missing, Err(FsError::NotFound));
 }

@@ -3,6 +3,7 @@
 mod concurrency;
 mod courtesy;
 mod delegations;
+mod directories;
 mod io;
 mod lock_model;
 mod locks;

@@ -1,0 +1,138 @@
+//! CB_NOTIFY: what the holders of directory delegations are told, on its way to them (RFC 8881 section 20.4).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use super::Nfs4Service;
+use crate::client::Client;
+use crate::export::ExportNode;
+use crate::proto::{CbNotify4Args, ClientId};
+use crate::state::{DirEvent, DirNotice, DirTold, Effects, FileKey, NotifyLimits, RecallReason};
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::xdr::Opaque;
+
+/// The least time between two looks at what is due: a clock that stands still must not make them follow each other at once.
+const LOOK_INTERVAL_MIN: Duration = Duration::from_millis(1);
+
+/// What the service keeps of notifications that are on their way.
+#[derive(Debug)]
+pub(super) struct Notices {
+    /// There is something new to do.
+    wake: Arc<Notify>,
+    in_flight: Arc<Semaphore>,
+    counters: NoticeCounters,
+}
+
+#[derive(Debug, Default)]
+struct NoticeCounters {
+    sent: AtomicU64,
+    changes: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// What became of notifications since the server started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NoticeCounts {
+    /// CB_NOTIFYs that clients have taken.
+    pub sent: u64,
+    /// Changes in these.
+    pub changes: u64,
+    /// CB_NOTIFYs that could not be delivered, for which the delegation was recalled.
+    pub failed: u64,
+}
+
+impl Notices {
+    pub(super) fn new(limits: &NotifyLimits) -> Self {
+        Self {
+            wake: Arc::default(),
+            in_flight: Arc::new(Semaphore::new(limits.in_flight)),
+            counters: NoticeCounters::default(),
+        }
+    }
+
+    pub(super) fn wake(&self) -> &Arc<Notify> {
+        &self.wake
+    }
+}
+
+impl Nfs4Service {
+    /// What became of notifications of directory changes.
+    pub fn notice_counts(&self) -> NoticeCounts {
+        let NoticeCounters { sent, changes, failed } = &self.notices.counters;
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        NoticeCounts { sent: read(sent), changes: read(changes), failed: read(failed) }
+    }
+
+    /// A directory was changed: the holders of delegations are told from now on.
+    pub(super) fn note_dir_changed(
+        &self,
+        by: Option<ClientId>,
+        dir: &ExportNode,
+        event: DirEvent,
+        told: &[DirTold],
+    ) -> Effects {
+        let limits = &self.limits.notifications;
+        let effects = self.state.dir_changed(self.clock.now(), by, &FileKey::from(dir), event, told, limits);
+        self.notices.wake.notify_one();
+        effects
+    }
+
+    /// Heeds what file systems tell, and sends to clients what they are to be told when it is time, until it is dropped.
+    /// [`NfsServer::serve`](crate::nfs_server::NfsServer::serve) runs it beside the server.
+    pub async fn run_notices(self: Arc<Self>) {
+        loop {
+            let woken = self.notices.wake.notified();
+            self.heed_upcalls().await;
+            while let Some((notice, permit)) = self.next_notice().await {
+                tokio::spawn(self.clone().deliver(notice, permit));
+            }
+            match self.state.next_notice_due() {
+                Some(due) => {
+                    let wait = due.since(self.clock.now()).max(LOOK_INTERVAL_MIN);
+                    let _ = tokio::time::timeout(wait, woken).await;
+                }
+                None => woken.await,
+            }
+        }
+    }
+
+    /// The next CB_NOTIFY that is due, once there may be one more.
+    async fn next_notice(&self) -> Option<(DirNotice, OwnedSemaphorePermit)> {
+        let permit = self.notices.in_flight.clone().acquire_owned().await.ok()?;
+        let room = self.limits.notifications.batch_bytes;
+        loop {
+            match self.state.next_notice(self.clock.now(), room)? {
+                Ok(notice) => return Some((notice, permit)),
+                Err(recalled) => self.settle_later(recalled),
+            }
+        }
+    }
+
+    /// Sends a CB_NOTIFY. If it does not arrive, the delegation is recalled: what the client does not learn in one way it learns in the
+    /// other.
+    async fn deliver(self: Arc<Self>, notice: DirNotice, permit: OwnedSemaphorePermit) {
+        let DirNotice { client, stateid, dir, changes } = notice;
+        let count = changes.len() as u64;
+        let handle = self.filehandles.encode(dir.export, &dir.node);
+        let fh = Opaque::from(handle.as_bytes());
+        let arrived = self.notify(&client, CbNotify4Args { stateid, fh, changes }).await;
+        let counters = &self.notices.counters;
+        if arrived {
+            counters.sent.fetch_add(1, Ordering::Relaxed);
+            counters.changes.fetch_add(count, Ordering::Relaxed);
+            self.state.notice_arrived(&stateid);
+        } else {
+            counters.failed.fetch_add(1, Ordering::Relaxed);
+            let recalled = self.state.recall(self.clock.now(), &stateid, RecallReason::Notification);
+            self.settle_later(recalled.unwrap_or_default());
+        }
+        drop(permit);
+        self.notices.wake.notify_one();
+    }
+
+    async fn notify(&self, _client: &Arc<Client>, _args: CbNotify4Args) -> bool {
+        false
+    }
+}
