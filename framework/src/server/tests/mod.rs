@@ -2,6 +2,7 @@
 
 mod budget;
 mod calls;
+mod dialed;
 mod lifetimes;
 mod limits;
 mod records;
