@@ -1,5 +1,10 @@
+use std::sync::Arc;
 use std::time::Duration;
 
+use dittofs_framework::client::{Protocol, UserId};
+use dittofs_framework::recovery::{ClientKey, ReclaimRecord, Recovered, StateEvent, StateStore, StoreError};
+use dittofs_framework::rpc::{AuthFlavor, BoxFuture};
+use dittofs_tests::{TestServer, TestServerOptions};
 use rstest::rstest;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -88,14 +93,99 @@ async fn a_head_that_is_too_large_is_not_read() {
     assert_eq!(world.ask("GET", "/health/live", &header).await.status, 431);
 }
 
+/// A store that knows of a client with something to reclaim, and does not record that it cannot any more.
+#[derive(Debug, Clone, Copy)]
+enum Store {
+    Fails,
+    Hangs,
+}
+
+impl StateStore for Store {
+    fn begin(&self) -> BoxFuture<'_, Result<Recovered, StoreError>> {
+        let key = ClientKey { protocol: Protocol::Sessions, owner: "client".into() };
+        let user = UserId { flavor: AuthFlavor::Sys, uid: 0 };
+        let clients = vec![ReclaimRecord { key, verifier: [1; 8], user }];
+        Box::pin(async { Ok(Recovered { boot_epoch: 1, clients }) })
+    }
+
+    fn append(&self, _: StateEvent) -> BoxFuture<'static, Result<(), StoreError>> {
+        match self {
+            Self::Fails => Box::pin(async { Err(StoreError::Closed) }),
+            Self::Hangs => Box::pin(std::future::pending()),
+        }
+    }
+}
+
 // The clock goes on by itself when everybody waits.
+#[rstest]
+#[case::fails(
+    Store::Fails,
+    500,
+    "the end of the grace period cannot be recorded, and it goes on: the state store is closed"
+)]
+#[case::hangs(Store::Hangs, 503, "not done within 30 seconds")]
+#[tokio::test(start_paused = true)]
+async fn a_store_that_does_not_do_its_part_is_told(
+    #[case] store: Store,
+    #[case] status: u16,
+    #[case] reason: &str,
+) {
+    let options = TestServerOptions { store: Some(Arc::new(store)), ..Default::default() };
+    let world = World::of(TestServer::start_with(options).await).await;
+    let answer = world.post("/api/v1/grace/end").await;
+    assert_eq!((answer.status, answer.json()), (status, json!({ "error": reason })));
+    assert!(world.server.service.grace().is_in_force());
+}
+
+async fn silent(world: &World) -> TcpStream {
+    let mut stream = TcpStream::connect(world.api).await.unwrap();
+    stream.write_all(b"GET /health/live HTTP/1.1\r\nhost:").await.unwrap();
+    stream
+}
+
+async fn until_closed(stream: &mut TcpStream) {
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_is_silent_is_closed() {
     let world = World::new().await;
+    let begun = Instant::now();
+    until_closed(&mut silent(&world).await).await;
+    assert_eq!(begun.elapsed().as_secs(), 15);
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_many_connections_wait_for_each_other() {
+    let world = World::new().await;
+    let begun = Instant::now();
+    let mut others = Vec::new();
+    for _ in 0..63 {
+        others.push(silent(&world).await);
+    }
+    assert_eq!(world.get("/health/live").await.status, 200);
+    assert_eq!(begun.elapsed().as_secs(), 0, "one more is served at once");
+    others.push(silent(&world).await);
+    assert_eq!(world.get("/health/live").await.status, 200);
+    assert_eq!(begun.elapsed().as_secs(), 15, "the next when one of the others is closed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_ends_however_busy_it_is() {
+    let world = World::new().await;
     let mut stream = TcpStream::connect(world.api).await.unwrap();
     let begun = Instant::now();
-    stream.write_all(b"GET /health/live HTTP/1.1\r\nhost:").await.unwrap();
-    let mut rest = Vec::new();
-    stream.read_to_end(&mut rest).await.unwrap();
-    assert_eq!(begun.elapsed().as_secs(), Duration::from_secs(15).as_secs());
+    let mut answer = [0; 1024];
+    loop {
+        stream.write_all(b"GET /health/live HTTP/1.1\r\nhost: test\r\n\r\n").await.unwrap();
+        if stream.read(&mut answer).await.unwrap() == 0 {
+            break;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(7)) => {}
+            _ = stream.readable() => break,
+        }
+    }
+    assert_eq!(begun.elapsed().as_secs(), 300);
 }

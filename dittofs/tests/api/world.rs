@@ -62,7 +62,7 @@ impl World {
         Self::of(boot().await).await
     }
 
-    async fn of(server: TestServer) -> Self {
+    pub(crate) async fn of(server: TestServer) -> Self {
         let (phase, phases) = watch::channel(Phase::Serving);
         let free = "127.0.0.1:0".parse().unwrap();
         let api = ApiServer::bind(server.service.clone(), free, phases).await.unwrap();
