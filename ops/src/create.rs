@@ -1,7 +1,7 @@
 //! CREATE: RFC 8881 section 18.4.
 
 use dittofs_framework::attr::{Bitmap, attrset, decode_settable};
-use dittofs_framework::compound::CompoundContext;
+use dittofs_framework::compound::{CompoundContext, DirEdit, DirOutcome};
 use dittofs_framework::export::ExportNode;
 use dittofs_framework::fs::NewNode;
 use dittofs_framework::op::{OpDescriptor, OpFlags, OpResult, Operation};
@@ -128,7 +128,9 @@ impl Operation for Create {
             // "Any writable attribute valid for the object type": nothing that CREATE creates can be given a size.
             return Err(NFS4ERR_INVAL.into());
         }
+        let change = cx.begin_dir_change(dir, DirEdit::Add(&args.objname)).await?;
         let created = dir.fs().create(&cx.request, &dir.node, &args.objname, &what, &set).await;
+        change.end(DirOutcome::of(&created)).await;
         let (found, cinfo) = created.map_err(|error| fs_error(&Self::DESCRIPTOR, error))?;
         let export = dir.export.clone();
         cx.set_current(ExportNode { export, node: found.node });

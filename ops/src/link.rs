@@ -1,6 +1,6 @@
 //! LINK: RFC 8881 section 18.9.
 
-use dittofs_framework::compound::CompoundContext;
+use dittofs_framework::compound::{CompoundContext, DirEdit, DirOutcome};
 use dittofs_framework::op::{OpDescriptor, OpFlags, OpResult, Operation};
 use dittofs_framework::proto::{
     ChangeInfo, Component4, NFS4ERR_GRACE, NFS4ERR_SYMLINK, NFS4ERR_XDEV, OP_LINK,
@@ -54,7 +54,9 @@ impl Operation for Link {
             cx.check_grace()?;
         }
         let _change = change::begin(cx, object, RecallReason::Names).await?;
+        let dir_change = cx.begin_dir_change(dir, DirEdit::Add(&args.newname)).await?;
         let linked = dir.fs().link(&cx.request, &object.node, &dir.node, &args.newname).await;
+        dir_change.end(DirOutcome::of(&linked)).await;
         let cinfo = linked.map_err(|error| fs_error(&Self::DESCRIPTOR, error))?;
         Ok(Link4ResOk { cinfo })
     }

@@ -1,6 +1,6 @@
 //! REMOVE: RFC 8881 section 18.25.
 
-use dittofs_framework::compound::CompoundContext;
+use dittofs_framework::compound::{CompoundContext, DirEdit, DirOutcome};
 use dittofs_framework::op::{OpDescriptor, OpFlags, OpResult, Operation};
 use dittofs_framework::proto::{ChangeInfo, Component4, OP_REMOVE};
 use dittofs_framework::{register_operation, xdr_struct};
@@ -45,7 +45,9 @@ impl Operation for Remove {
         // A name that a reclaim will come by (RFC 8881 section 8.4.2.1).
         cx.check_grace()?;
         let _change = change::begin_by_name(cx, dir, &args.target).await?;
+        let dir_change = cx.begin_dir_change(dir, DirEdit::Remove(&args.target)).await?;
         let removed = dir.fs().remove(&cx.request, &dir.node, &args.target).await;
+        dir_change.end(DirOutcome::of(&removed)).await;
         let cinfo = removed.map_err(|error| fs_error(&Self::DESCRIPTOR, error))?;
         Ok(Remove4ResOk { cinfo })
     }

@@ -1,6 +1,6 @@
 //! RENAME: RFC 8881 section 18.26.
 
-use dittofs_framework::compound::CompoundContext;
+use dittofs_framework::compound::{CompoundContext, DirEdit, DirOutcome};
 use dittofs_framework::fs::FsError;
 use dittofs_framework::op::{OpDescriptor, OpFlags, OpResult, Operation};
 use dittofs_framework::proto::{
@@ -60,7 +60,17 @@ impl Operation for Rename {
         let (oldname, newname) = (&args.oldname, &args.newname);
         let _source = change::begin_by_name(cx, from, oldname).await?;
         let _replaced = change::begin_by_name(cx, to, newname).await?;
-        match to.fs().rename(&cx.request, &from.node, oldname, &to.node, newname).await {
+        let dir_change = if from.is_same(to) {
+            cx.begin_dir_change(to, DirEdit::Rename(oldname, newname)).await?
+        } else {
+            let edits = [(from, DirEdit::MoveOut(oldname)), (to, DirEdit::MoveIn(newname))];
+            cx.begin_dir_changes(&edits).await?
+        };
+        let renamed = to.fs().rename(&cx.request, &from.node, oldname, &to.node, newname).await;
+        // Two names of one object stay as they are (RFC 8881 section 18.26.3).
+        let target = renamed.as_ref().ok().map(|(_, target)| target);
+        dir_change.end(DirOutcome::of_change(target)).await;
+        match renamed {
             Ok((source_cinfo, target_cinfo)) => Ok(Rename4ResOk { source_cinfo, target_cinfo }),
             Err(error) => Err(rename_error(cx, error).await.into()),
         }

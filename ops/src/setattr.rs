@@ -1,7 +1,7 @@
 //! SETATTR: RFC 8881 section 18.30.
 
-use dittofs_framework::attr::{Bitmap, attrset, decode_setattr};
-use dittofs_framework::compound::CompoundContext;
+use dittofs_framework::attr::{Bitmap, attributes_changed, attrset, decode_setattr};
+use dittofs_framework::compound::{CompoundContext, DirEdit, DirOutcome};
 use dittofs_framework::fs::{Authority, SetTime};
 use dittofs_framework::op::{OpDescriptor, OpFlags, OpResult, Operation};
 use dittofs_framework::proto::{
@@ -53,7 +53,9 @@ impl Operation for SetAttr {
             None => Authority::Credentials,
         };
         let _change = change::begin_with_stateid(cx, &args.stateid, at, RecallReason::Attributes).await?;
+        let dir_change = cx.begin_dir_change(at, DirEdit::Attributes(attributes_changed(&set))).await?;
         let done = at.fs().set_attributes(&cx.request, &at.node, &set, authority).await;
+        dir_change.end(DirOutcome::of(&done)).await;
         done.map_err(|error| fs_error(&Self::DESCRIPTOR, error))?;
         Ok(attrset(&set))
     }

@@ -1,13 +1,13 @@
 //! SETXATTR: RFC 8276 section 8.4.2.
 
-use dittofs_framework::compound::CompoundContext;
+use dittofs_framework::compound::{CompoundContext, DirEdit, DirOutcome};
 use dittofs_framework::fs::XattrSet;
 use dittofs_framework::op::{Minors, OpDescriptor, OpFlags, OpResult, Operation};
 use dittofs_framework::proto::{ChangeInfo, OP_SETXATTR};
 use dittofs_framework::state::RecallReason;
 use dittofs_framework::{register_operation, xdr_enum, xdr_struct};
 
-use crate::xattr::{XattrKey4, XattrValue4, check_key, xattr_error, xattrs};
+use crate::xattr::{CHANGED, XattrKey4, XattrValue4, check_key, xattr_error, xattrs};
 use crate::{change, errors};
 
 xdr_enum! {
@@ -59,7 +59,9 @@ impl Operation for SetXattr {
         };
         let at = cx.current()?;
         let _change = change::begin(cx, at, RecallReason::Attributes).await?;
+        let dir_change = cx.begin_dir_change(at, DirEdit::Attributes(CHANGED)).await?;
         let change = xattrs.set_xattr(&cx.request, &at.node, &args.key, &args.value.0, when).await;
+        dir_change.end(DirOutcome::of(&change)).await;
         change.map_err(|error| xattr_error(row, error).into())
     }
 }

@@ -1,5 +1,6 @@
 //! What the operations on extended attributes have in common (RFC 8276).
 
+use dittofs_framework::attr::{Bitmap, FATTR4_CHANGE};
 use dittofs_framework::compound::CompoundContext;
 use dittofs_framework::fs::{FsError, Xattrs};
 use dittofs_framework::op::OpDescriptor;
@@ -12,6 +13,9 @@ use crate::io;
 pub type XattrKey4 = Component4;
 /// xattrvalue4: its value.
 pub type XattrValue4 = Opaque<{ u32::MAX }>;
+
+/// What setting or removing one changes of the object's attributes (RFC 8276 section 8.4).
+pub(crate) const CHANGED: Bitmap = Bitmap::of(&[FATTR4_CHANGE]);
 
 /// The extended attributes of the current filehandle's file system. One without them is NFS4ERR_NOTSUPP: "all of the above
 /// operations MUST NOT be supported" there (RFC 8276 section 8.4).

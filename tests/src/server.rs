@@ -12,6 +12,7 @@ use dittofs_framework::proto::{Fsid, Minor};
 use dittofs_framework::recovery::StateStore;
 use dittofs_framework::registry::Registry;
 use dittofs_framework::server::ServerLimits;
+use dittofs_framework::state::DelegationPolicy;
 use dittofs_ops as _;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -32,6 +33,8 @@ pub struct TestServerOptions {
     pub store: Option<Arc<dyn StateStore>>,
     /// How long they may, in the time of the test clock.
     pub grace: Duration,
+    /// Which delegations are offered, if not those that the service would offer by itself.
+    pub delegations: Option<Arc<dyn DelegationPolicy>>,
     /// What filehandles are signed with: the same for all instances of a server.
     pub filehandle_key: FilehandleKey,
     /// Served as `/export`.
@@ -54,6 +57,7 @@ impl Default for TestServerOptions {
             lease: Duration::from_secs(90),
             store: None,
             grace: Duration::from_secs(90),
+            delegations: None,
             filehandle_key: FilehandleKey::from_bytes([7; 16]),
             fs: memory(0),
             other: memory(1),
@@ -99,6 +103,9 @@ impl TestServer {
             .clock(clock.clone());
         if let Some(minors) = options.minors {
             builder = builder.minors(&minors);
+        }
+        if let Some(policy) = options.delegations {
+            builder = builder.delegations(policy);
         }
         if let Some(store) = options.store {
             builder = builder.recover(store).await.expect("a store");

@@ -115,6 +115,20 @@ fn bad_xdr(_: XdrError) -> Status {
     NFS4ERR_BADXDR
 }
 
+/// The attributes that read differently once `set` is set; the change attribute and the time of it go without saying.
+pub fn attributes_changed(set: &SetAttributes) -> Bitmap {
+    let mut changed = attrset(set);
+    for (set, read) in
+        [(FATTR4_TIME_ACCESS_SET, FATTR4_TIME_ACCESS), (FATTR4_TIME_MODIFY_SET, FATTR4_TIME_MODIFY)]
+    {
+        if changed.contains(set) {
+            changed.remove(set);
+            changed.insert(read);
+        }
+    }
+    changed
+}
+
 /// The attribute numbers that `set` sets: what SETATTR, CREATE and OPEN report as attrset.
 pub fn attrset(set: &SetAttributes) -> Bitmap {
     let mut attrs = Bitmap::EMPTY;

@@ -8,7 +8,7 @@ mod numbers;
 mod table;
 
 pub use bitmap::Bitmap;
-pub use decode::{SETTABLE, attrset, decode_setattr, decode_settable};
+pub use decode::{SETTABLE, attributes_changed, attrset, decode_setattr, decode_settable};
 pub use encode::{AttrServer, AttrSource, DELEGATED_TIMES, NEEDS_USAGE, WRITE_ONLY, encode_fattr4};
 pub use ids::{IdMapper, IdName, NumericIds};
 pub use numbers::*;

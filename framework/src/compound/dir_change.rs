@@ -12,8 +12,8 @@ use super::dir_told::{Happened, OldEntry};
 use super::{CompoundContext, Nfs4Service};
 use crate::attr::{Bitmap, FATTR4_CHANGE};
 use crate::export::ExportNode;
-use crate::fs::RequestContext;
-use crate::proto::{ClientId, FileType, Status};
+use crate::fs::{FsResult, RequestContext};
+use crate::proto::{ChangeInfo, ClientId, FileType, Status};
 use crate::state::{DirChanging, DirEvent, FileKey, FileStripe, RecallReason};
 
 /// What an operation is about to do to a directory.
@@ -82,8 +82,7 @@ impl DirTurns {
     }
 }
 
-/// Changes of directories that an operation is making. To be ended by [`made`](Self::made) or [`not_made`](Self::not_made): if it is
-/// dropped instead, nobody knows what has happened, and the delegations are recalled.
+/// Changes of directories that an operation is making. To be ended by [`end`](Self::end): if it is dropped instead, nobody knows what has happened, and the delegations are recalled.
 #[must_use = "holders of delegations wait to be told"]
 pub struct DirChange<'a> {
     /// Those of directories that nobody has a delegation of.
@@ -115,6 +114,16 @@ impl<'a> CompoundContext<'a> {
         edit: DirEdit<'_>,
     ) -> Result<DirChange<'a>, Status> {
         self.begin_dir_changes(&[(dir, edit)]).await
+    }
+
+    /// A directory was changed, which could not be known before: whoever is told of it is told, and all others are asked to return their
+    /// delegations of it.
+    pub async fn dir_changed(&self, dir: &ExportNode, edit: DirEdit<'_>) {
+        if self.service.state().has_directory_delegations() {
+            let by = self.caller().client;
+            Box::pin(async { self.service.tell_dir_changed(by, dir, &happening(dir, edit).await).await })
+                .await;
+        }
     }
 
     /// Likewise for an operation that changes two.
@@ -169,9 +178,17 @@ impl<'a> CompoundContext<'a> {
 }
 
 impl Nfs4Service {
-    /// The turn of one directory.
-    pub(super) async fn dir_turn(&self, dir: &ExportNode) -> SmallVec<[MutexGuard<'_, ()>; 2]> {
-        self.dir_turns.take([self.state.stripe(&FileKey::from(dir))].into_iter()).await
+    /// A directory was changed, and nobody was waited for.
+    pub(super) async fn tell_dir_changed(&self, by: Option<ClientId>, dir: &ExportNode, happened: &Happened) {
+        let key = FileKey::from(dir);
+        let wants = self.state.dir_wants(&key);
+        if wants.is_empty() {
+            return;
+        }
+        let _turn = self.dir_turns.take([self.state.stripe(&key)].into_iter()).await;
+        let told = self.told(dir, happened, &wants).await;
+        let effects = self.note_dir_changed(by, dir, happened.event(), &told);
+        self.settle_later(effects);
     }
 }
 
@@ -213,17 +230,37 @@ async fn cookie(dir: &ExportNode, name: &[u8]) -> Option<u64> {
 }
 
 impl DirChange<'_> {
-    /// The change was made: whoever is told of it is told from now on.
-    pub async fn made(mut self) {
-        if let Some(watched) = self.watched.take() {
-            Box::pin(watched.tell()).await;
+    /// The operation has done what it was about to do, or failed. Whoever is told of a change is told from now on.
+    #[inline]
+    pub async fn end(mut self, outcome: DirOutcome) {
+        let Some(mut watched) = self.watched.take() else { return };
+        match outcome {
+            DirOutcome::Changed => Box::pin(watched.tell()).await,
+            DirOutcome::Unchanged => watched.parts.clear(),
         }
     }
+}
 
-    /// Nothing was changed.
-    pub fn not_made(mut self) {
-        if let Some(watched) = &mut self.watched {
-            watched.parts.clear();
+/// Whether an operation has changed a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DirOutcome {
+    /// It has.
+    Changed,
+    /// It has not.
+    Unchanged,
+}
+
+impl DirOutcome {
+    /// That of a call to a file system that changes the directory if it succeeds.
+    pub fn of<T>(result: &FsResult<T>) -> Self {
+        if result.is_ok() { Self::Changed } else { Self::Unchanged }
+    }
+
+    /// That of a call that tells how the change attribute went.
+    pub fn of_change(result: Option<&ChangeInfo>) -> Self {
+        match result {
+            Some(change) if change.before != change.after => Self::Changed,
+            _ => Self::Unchanged,
         }
     }
 }

@@ -23,7 +23,7 @@ mod upcalls;
 
 pub use admission::{HandlesSet, Position, admit};
 pub use context::CompoundContext;
-pub use dir_change::{DirChange, DirEdit};
+pub use dir_change::{DirChange, DirEdit, DirOutcome};
 pub use duplicates::DuplicateLimits;
 pub use notices::NoticeCounts;
 pub use operator::{Census, RecallOutcome};

@@ -115,12 +115,9 @@ impl Nfs4Service {
     }
 
     async fn entries_changed(&self, export: ExportId, dir: NodeHandle, happened: Happened) {
-        let wants = self.state.dir_wants(&FileKey { export, node: dir });
-        let Some(export) = self.namespace.export(export).filter(|_| !wants.is_empty()) else { return };
-        let dir = ExportNode { export: export.clone(), node: dir };
-        let _turn = self.dir_turn(&dir).await;
-        let told = self.told(&dir, &happened, &wants).await;
-        let effects = self.note_dir_changed(None, &dir, happened.event(), &told);
-        self.settle_later(effects);
+        if let Some(export) = self.namespace.export(export) {
+            let dir = ExportNode { export: export.clone(), node: dir };
+            self.tell_dir_changed(None, &dir, &happened).await;
+        }
     }
 }

@@ -41,6 +41,12 @@ pub trait DelegationPolicy: Send + Sync + 'static {
     /// The delegation that is to be given with an open if possible.
     fn offer(&self, question: &DelegationQuestion) -> Option<DelegationType>;
 
+    /// Whether a client that asks for a delegation of a directory and holds so many delegations is to have one.
+    fn offers_directory(&self, path: CallbackPath, held: usize) -> bool {
+        let _ = held;
+        path == CallbackPath::Proven
+    }
+
     /// Whether delegations are given at all. If not, operations do not look for them.
     fn is_enabled(&self) -> bool {
         true
@@ -74,6 +80,10 @@ pub struct NoDelegations;
 impl DelegationPolicy for NoDelegations {
     fn offer(&self, _: &DelegationQuestion) -> Option<DelegationType> {
         None
+    }
+
+    fn offers_directory(&self, _: CallbackPath, _: usize) -> bool {
+        false
     }
 
     fn is_enabled(&self) -> bool {

@@ -1,7 +1,7 @@
 //! Opening with creation.
 
 use dittofs_framework::attr::{AttrServer, Bitmap, attrset, decode_settable};
-use dittofs_framework::compound::CompoundContext;
+use dittofs_framework::compound::{CompoundContext, DirChange, DirEdit, DirOutcome};
 use dittofs_framework::export::ExportNode;
 use dittofs_framework::fs::{CreateMode, Created, SetAttributes, ShareAccess};
 use dittofs_framework::op::OpResult;
@@ -21,7 +21,15 @@ pub(super) async fn create(
     let fs = dir.fs();
     check_component(name, fs.info().max_name)?;
     let mode = create_mode(how, &cx.attr_server(&dir.export))?;
-    let opened = fs.open_create(&cx.request, &dir.node, name, &mode, access).await.map_err(failed)?;
+    let change = begin_addition(cx, dir, name).await?;
+    let opened = fs.open_create(&cx.request, &dir.node, name, &mode, access).await;
+    let is_new = opened.as_ref().is_ok_and(|opened| opened.created == Created::New);
+    match change {
+        Some(change) => change.end(if is_new { DirOutcome::Changed } else { DirOutcome::Unchanged }).await,
+        None if is_new => cx.dir_changed(dir, DirEdit::Add(name)).await,
+        None => {}
+    }
+    let opened = opened.map_err(failed)?;
     let (set, truncates) = done(&mode, opened.created);
     Ok(Opening {
         file: ExportNode { export: dir.export.clone(), node: opened.found.node },
@@ -30,6 +38,22 @@ pub(super) async fn create(
         attrset: set,
         truncates,
     })
+}
+
+/// Before a file is created: `None` if it is there, as far as can be known before, so that nobody's delegation of the directory is in the
+/// way.
+async fn begin_addition<'a>(
+    cx: &CompoundContext<'a>,
+    dir: &ExportNode,
+    name: &[u8],
+) -> Result<Option<DirChange<'a>>, Status> {
+    if cx.service().state().has_directory_delegations() {
+        let found = dir.fs().lookup(&cx.request, &dir.node, name, Bitmap::EMPTY).await;
+        if found.is_ok() {
+            return Ok(None);
+        }
+    }
+    cx.begin_dir_change(dir, DirEdit::Add(name)).await.map(Some)
 }
 
 /// How the file system is to create.

@@ -20,6 +20,7 @@ mod expiry;
 mod failures;
 mod filehandles;
 mod free_stateid;
+mod get_dir_delegation;
 mod getattr;
 mod getxattr;
 mod io_advise;
