@@ -19,7 +19,7 @@ const REAP_INTERVAL_MIN: Duration = Duration::from_millis(100);
 /// An NFSv4 service that listens.
 ///
 /// A server of more than NFSv4 builds a [`Server`] with several programs instead, and calls
-/// [`Nfs4Service::reap`] and [`Nfs4Service::run_notices`] itself.
+/// [`Nfs4Service::reap`], [`Nfs4Service::run_notices`] and [`Nfs4Service::run_callbacks`] itself.
 pub struct NfsServer {
     server: Server,
     service: Arc<Nfs4Service>,
@@ -47,7 +47,7 @@ impl NfsServer {
         self.server.local_addr()
     }
 
-    /// Serves until `shutdown` resolves, then drains. Clients whose lease ran out are let go meanwhile.
+    /// Serves until `shutdown` resolves, then drains. Clients whose lease ran out are let go, and callbacks carried out, meanwhile.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Drained {
         let Self { server, service } = self;
         let every = (service.lease() / REAPS_PER_LEASE).max(REAP_INTERVAL_MIN);
@@ -64,6 +64,7 @@ impl NfsServer {
             drained = server.serve(shutdown) => drained,
             () = reaper => Drained::Complete,
             () = notices => Drained::Complete,
+            () = service.clone().run_callbacks() => Drained::Complete,
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use dittofs_framework::compound::CompoundContext;
 use dittofs_framework::op::{Minors, OpDescriptor, OpFlags, OpResult, Operation};
-use dittofs_framework::proto::{BindConnToSession4Args, BindConnToSession4ResOk, OP_BIND_CONN_TO_SESSION};
+use dittofs_framework::proto::{
+    BindConnToSession4Args, BindConnToSession4ResOk, ChannelDirFromServer, OP_BIND_CONN_TO_SESSION,
+};
 use dittofs_framework::register_operation;
 
 use crate::errors;
@@ -24,8 +26,12 @@ impl Operation for BindConnToSession {
         cx: &mut CompoundContext<'_>,
         args: BindConnToSession4Args,
     ) -> OpResult<BindConnToSession4ResOk> {
-        let connection = cx.connection_sessions();
-        Ok(cx.service().sessions().bind_conn_to_session(&args, &connection)?)
+        let connection = cx.callback_connection();
+        let reply = cx.service().sessions().bind_conn_to_session(&args, &connection)?;
+        if reply.dir != ChannelDirFromServer::Fore {
+            cx.service().probe_session(&reply.sessionid);
+        }
+        Ok(reply)
     }
 }
 

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use dittofs_framework::client::{Client, UserId};
 use dittofs_framework::compound::CompoundContext;
 use dittofs_framework::op::{Minors, OpDescriptor, OpFlags, OpResult, Operation};
-use dittofs_framework::proto::{CreateSession4Args, CreateSession4ResOk, OP_CREATE_SESSION};
+use dittofs_framework::proto::{
+    CreateSession4Args, CreateSession4ResOk, CreateSessionFlags, OP_CREATE_SESSION,
+};
 use dittofs_framework::register_operation;
+use dittofs_framework::session::SessionCaller;
 
 use crate::errors;
 
@@ -29,18 +32,20 @@ impl Operation for CreateSession {
         args: CreateSession4Args,
     ) -> OpResult<CreateSession4ResOk> {
         let service = cx.service();
-        let user = UserId::from(cx.principal());
-        let connection = cx.connection_sessions();
+        let connection = cx.callback_connection();
+        let caller = SessionCaller {
+            now: cx.now(),
+            user: UserId::from(cx.principal()),
+            minor: cx.minor(),
+            connection: &connection,
+            within: cx.within(),
+        };
         let on_confirmed = |client: &Arc<Client>| service.confirm(client, cx.now());
-        let (reply, departures) = service.sessions().create_session(
-            cx.now(),
-            &args,
-            user,
-            &connection,
-            cx.within(),
-            &on_confirmed,
-        )?;
+        let (reply, departures) = service.sessions().create_session(&caller, &args, &on_confirmed)?;
         service.settle(departures).await;
+        if reply.flags.contains(CreateSessionFlags::CONN_BACK_CHAN) {
+            service.probe_session(&reply.sessionid);
+        }
         Ok(reply)
     }
 }

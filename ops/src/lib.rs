@@ -5,6 +5,7 @@
 pub mod access;
 pub mod allocate;
 mod attributes;
+pub mod backchannel_ctl;
 pub mod bind_conn_to_session;
 mod change;
 pub mod clone;
@@ -75,6 +76,7 @@ pub mod xattr;
 
 pub use access::Access;
 pub use allocate::Allocate;
+pub use backchannel_ctl::BackchannelCtl;
 pub use bind_conn_to_session::BindConnToSession;
 pub use clone::Clone;
 pub use close::Close;

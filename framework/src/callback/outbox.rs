@@ -49,6 +49,19 @@ pub enum Callback {
     },
 }
 
+impl Callback {
+    /// Whom it is for; `None` if its session is gone.
+    pub(crate) fn client(&self) -> Option<Arc<Client>> {
+        match self {
+            Self::Recall(Recall { client, .. })
+            | Self::RecallAny { client, .. }
+            | Self::NotifyLock { client, .. }
+            | Self::Probe { client } => Some(client.clone()),
+            Self::RecallSlot { session, .. } => session.upgrade().map(|session| session.client().clone()),
+        }
+    }
+}
+
 /// The queue between those who want something called back and whoever carries it out.
 ///
 /// There is no limit of its own: what is in it is bounded by the state that it is about.

@@ -73,6 +73,13 @@ pub enum Rejection {
     Auth(u32),
 }
 
+impl Rejection {
+    /// Whether any other call would be rejected as well.
+    pub(crate) fn is_of_all_calls(self) -> bool {
+        !matches!(self, Self::GarbageArgs | Self::SystemErr)
+    }
+}
+
 /// A way to call a client.
 pub trait CallPath: Send + Sync + 'static {
     /// Sends a call and waits, for as long as it is let, for the results: what is behind the header of the reply. They share the

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use super::duplicates::{Call, Running};
 use super::{Nfs4Service, Position, Turns};
 use crate::attr::AttrServer;
+use crate::callback::CallPath;
 use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::export::{Export, ExportNode, exclusive_create_attributes};
@@ -164,6 +165,14 @@ impl<'a> CompoundContext<'a> {
     /// The sessions that the connection is associated with.
     pub fn connection_sessions(&self) -> Arc<ConnectionSessions> {
         self.connection.attachment_or_default()
+    }
+
+    /// The same, for who may make the connection one for callbacks.
+    pub fn callback_connection(&self) -> Arc<ConnectionSessions> {
+        let sessions = self.connection_sessions();
+        let path: Arc<dyn CallPath> = self.connection.clone();
+        sessions.can_call(&path);
+        sessions
     }
 
     /// The client that the compound runs for, as the sessions know it.

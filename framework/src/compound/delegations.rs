@@ -3,10 +3,10 @@
 use super::{CompoundContext, Nfs4Service};
 use crate::attr::Bitmap;
 use crate::callback::Callback;
-use crate::client::{Client, Protocol};
+use crate::client::Protocol;
 use crate::proto::{RCA4_TYPE_MASK_RDATA_DLG, RCA4_TYPE_MASK_WDATA_DLG};
 use crate::session::SlotGuard;
-use crate::state::{CallbackPath, ReferringCall};
+use crate::state::ReferringCall;
 
 impl CompoundContext<'_> {
     /// The running request, as a callback names it that must not overtake its reply. There is none in minor version 0.
@@ -16,11 +16,6 @@ impl CompoundContext<'_> {
 }
 
 impl Nfs4Service {
-    /// Whether a client can be asked for its delegations.
-    pub fn callback_path(&self, _client: &Client) -> CallbackPath {
-        CallbackPath::None
-    }
-
     /// Asks clients to return some delegations, of their choice, when there are nearly as many as there may be (CB_RECALL_ANY, RFC 8881
     /// section 20.6).
     pub(super) fn relieve_delegations(&self) {

@@ -1,6 +1,7 @@
 //! COMPOUND: the dispatcher that runs operations one after the other and enforces what their rows say.
 
 mod admission;
+mod callbacks;
 mod callbacks_v4_0;
 mod context;
 mod delegations;

@@ -8,7 +8,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use super::Nfs4Service;
 use crate::client::Client;
 use crate::export::ExportNode;
-use crate::proto::{CbNotify4Args, ClientId};
+use crate::proto::{CbArgs, CbNotify4Args, ClientId};
 use crate::state::{DirEvent, DirNotice, DirTold, Effects, FileKey, NotifyLimits, RecallReason};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::xdr::Opaque;
@@ -132,7 +132,8 @@ impl Nfs4Service {
         self.notices.wake.notify_one();
     }
 
-    async fn notify(&self, _client: &Arc<Client>, _args: CbNotify4Args) -> bool {
-        false
+    async fn notify(&self, client: &Arc<Client>, args: CbNotify4Args) -> bool {
+        let told = self.call_back(client, CbArgs::Notify(args)).await;
+        told.is_ok_and(|res| res.status().is_ok())
     }
 }

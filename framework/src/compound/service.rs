@@ -9,7 +9,7 @@ use super::returns::Returns;
 use super::unsettled::Unsettled;
 use super::upcalls::UpcallQueue;
 use crate::attr::{IdMapper, NumericIds};
-use crate::callback::{CallbackAddresses, Callbacks, Dialer, Dialing};
+use crate::callback::{CallbackAddresses, CallbackLimits, Callbacks, Dialer, Dialing};
 use crate::client::ClientIds;
 use crate::clock::{Clock, SystemClock};
 use crate::export::{FilehandleKey, Filehandles, Namespace};
@@ -39,6 +39,8 @@ pub struct Limits {
     pub duplicates: DuplicateLimits,
     /// What sessions negotiate and minor version 0 cannot.
     pub v4_0: V4_0Limits,
+    /// Calls to clients.
+    pub callbacks: CallbackLimits,
 }
 
 impl Default for Limits {
@@ -51,6 +53,7 @@ impl Default for Limits {
             notifications: NotifyLimits::default(),
             duplicates: DuplicateLimits::default(),
             v4_0: V4_0Limits::default(),
+            callbacks: CallbackLimits::default(),
         }
     }
 }

@@ -463,3 +463,14 @@ xdr_struct! {
         pub use_conn_in_rdma_mode: bool,
     }
 }
+
+xdr_struct! {
+    /// BACKCHANNEL_CTL4args.
+    #[derive(Clone)]
+    pub struct BackchannelCtl4Args {
+        /// RPC program of callbacks.
+        pub cb_program: u32,
+        /// Credentials of callbacks.
+        pub sec_parms: Vec<CallbackSecParms4>,
+    }
+}

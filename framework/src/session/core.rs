@@ -18,6 +18,7 @@ use crate::proto::{
     NFS4ERR_BADSESSION, NFS4ERR_CLIENTID_BUSY, NFS4ERR_COMPLETE_ALREADY, NFS4ERR_CONN_NOT_BOUND_TO_SESSION,
     NFS4ERR_DELAY, NFS4ERR_INVAL, NFS4ERR_STALE_CLIENTID, SessionId, Status,
 };
+use crate::state::ReferringCall;
 use crate::sync::{Mutex, RwLock};
 
 /// Clients and their sessions.
@@ -67,7 +68,7 @@ impl SessionCore {
     ) -> Result<(), Status> {
         let mut records = self.records.lock();
         let session = self.sessions.find(&id).ok_or(NFS4ERR_BADSESSION)?;
-        if !connection.is_associated(&id) {
+        if !connection.is_fore(&id) && !connection.is_back(&session) {
             return Err(NFS4ERR_CONN_NOT_BOUND_TO_SESSION);
         }
         end_sessions(std::slice::from_ref(&session), within).map_err(|StillInUse| NFS4ERR_DELAY)?;
@@ -80,22 +81,55 @@ impl SessionCore {
 
     /// Answers BIND_CONN_TO_SESSION (RFC 8881 section 18.34).
     ///
-    /// There are no backchannels: a client that can do with the fore channel alone gets that, any other NFS4ERR_INVAL.
+    /// A connection that serves the session already may get the backchannel besides the fore channel, or the other way round, if the client
+    /// leaves it to the server; that it demands other channels than before is NFS4ERR_INVAL.
     pub fn bind_conn_to_session(
         &self,
         args: &BindConnToSession4Args,
         connection: &ConnectionSessions,
     ) -> Result<BindConnToSession4ResOk, Status> {
         let session = self.sessions.find(&args.sessionid).ok_or(NFS4ERR_BADSESSION)?;
-        match args.dir {
-            ChannelDirFromClient::Fore | ChannelDirFromClient::ForeOrBoth => {}
-            ChannelDirFromClient::Back | ChannelDirFromClient::BackOrBoth => return Err(NFS4ERR_INVAL),
+        let (is_fore, is_back) = (connection.is_fore(&args.sessionid), connection.is_back(&session));
+        let wants_other = match args.dir {
+            ChannelDirFromClient::Fore => is_back,
+            ChannelDirFromClient::Back => is_fore,
+            ChannelDirFromClient::ForeOrBoth => is_back && !is_fore,
+            ChannelDirFromClient::BackOrBoth => is_fore && !is_back,
+        };
+        if wants_other {
+            return Err(NFS4ERR_INVAL);
         }
-        connection.associate(&session);
-        Ok(BindConnToSession4ResOk {
-            sessionid: args.sessionid,
-            dir: ChannelDirFromServer::Fore,
-            use_conn_in_rdma_mode: false,
+        let gets_back = args.dir != ChannelDirFromClient::Fore && connection.bind_back(&session);
+        let dir = match (args.dir, gets_back) {
+            (ChannelDirFromClient::Fore | ChannelDirFromClient::ForeOrBoth, false) => {
+                ChannelDirFromServer::Fore
+            }
+            (ChannelDirFromClient::Back, true) => ChannelDirFromServer::Back,
+            (_, true) => ChannelDirFromServer::Both,
+            (_, false) => return Err(NFS4ERR_INVAL),
+        };
+        if dir != ChannelDirFromServer::Back {
+            connection.associate(&session);
+        }
+        Ok(BindConnToSession4ResOk { sessionid: args.sessionid, dir, use_conn_in_rdma_mode: false })
+    }
+
+    /// The session with this ID.
+    pub fn session(&self, id: &SessionId) -> Option<Arc<Session>> {
+        self.sessions.find(id)
+    }
+
+    /// The sessions of a client, the newest last.
+    pub fn sessions_of(&self, client: &Client) -> Vec<Arc<Session>> {
+        self.records.lock().get(client.id()).map(|record| record.sessions.clone()).unwrap_or_default()
+    }
+
+    /// Whether the client may not have seen the reply of that request yet: it has sent no other one in its slot (RFC 8881 section
+    /// 2.10.6.3).
+    pub(crate) fn may_be_unseen(&self, call: &ReferringCall) -> bool {
+        let session = self.sessions.find(&call.session);
+        session.is_some_and(|session| {
+            session.slots().slot(call.slotid).is_some_and(|slot| slot.lock().is_last(call.sequenceid))
         })
     }
 
@@ -261,6 +295,7 @@ impl SessionCore {
                     "S3: a session nobody finds"
                 );
                 session.slots().check();
+                session.back().check();
                 granted += session.slots().accepted();
                 sessions += 1;
             }

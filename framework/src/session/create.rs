@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::back::{BackLimits, BackRequest, Backchannel, choose_credential};
 use super::channel::{negotiate_back, negotiate_fore};
 use super::record::{Record, Records};
 use super::slots::{Purpose, Slots};
@@ -9,10 +10,25 @@ use super::{ConnectionSessions, Session, SessionCore, Within};
 use crate::client::{Client, Departures, GoneReason, UserId};
 use crate::clock::Timestamp;
 use crate::proto::{
-    CallbackSecParms4, ChannelAttrs4, ClientId, CreateSession4Args, CreateSession4ResOk, CreateSessionFlags,
-    NFS4ERR_CLID_INUSE, NFS4ERR_DELAY, NFS4ERR_INVAL, NFS4ERR_NOENT, NFS4ERR_NOSPC, NFS4ERR_SEQ_MISORDERED,
+    ChannelAttrs4, ClientId, CreateSession4Args, CreateSession4ResOk, CreateSessionFlags, Minor,
+    NFS4ERR_CLID_INUSE, NFS4ERR_DELAY, NFS4ERR_INVAL, NFS4ERR_NOSPC, NFS4ERR_SEQ_MISORDERED,
     NFS4ERR_STALE_CLIENTID, SessionId, Status,
 };
+
+/// Who asks for a session, and by which way.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionCaller<'a> {
+    /// When.
+    pub now: Timestamp,
+    /// The user.
+    pub user: UserId,
+    /// The minor version of the compound.
+    pub minor: Minor,
+    /// The connection that it came by.
+    pub connection: &'a ConnectionSessions,
+    /// The compound.
+    pub within: Within<'a>,
+}
 
 impl SessionCore {
     /// Answers CREATE_SESSION in the four phases of RFC 8881 section 18.36.4.
@@ -24,13 +40,11 @@ impl SessionCore {
     /// with the table of clients locked.
     pub fn create_session(
         &self,
-        now: Timestamp,
+        caller: &SessionCaller<'_>,
         args: &CreateSession4Args,
-        user: UserId,
-        connection: &ConnectionSessions,
-        within: Within<'_>,
         on_confirmed: &dyn Fn(&Arc<Client>),
     ) -> Result<(CreateSession4ResOk, Departures), Status> {
+        let SessionCaller { now, user, minor, connection, within } = *caller;
         let mut records = self.records.lock();
         // Phase 1: the record.
         let record = records.get(args.clientid).ok_or(NFS4ERR_STALE_CLIENTID)?;
@@ -59,8 +73,15 @@ impl SessionCore {
         let record = records.get_mut(args.clientid).ok_or(NFS4ERR_STALE_CLIENTID)?;
         let fore_channel = ChannelAttrs4 { max_requests: slots.accepted(), ..offer.fore_channel };
         let sessionid = self.ids.next_sessionid();
-        let session = Arc::new(Session::new(sessionid, record.client.clone(), fore_channel, slots));
-        let reply = CreateSession4ResOk { sessionid, fore_channel, ..offer };
+        let client = record.client.clone();
+        let back = self.backchannel(&client, minor, args, offer.back_channel);
+        let session = Arc::new(Session::new(sessionid, client, fore_channel, slots, back));
+        // No reply cache that outlives the process, and no RDMA.
+        let mut flags = CreateSessionFlags::empty();
+        if args.flags.contains(CreateSessionFlags::CONN_BACK_CHAN) {
+            flags.set(CreateSessionFlags::CONN_BACK_CHAN, connection.bind_back(&session));
+        }
+        let reply = CreateSession4ResOk { sessionid, flags, fore_channel, ..offer };
         record.create_slot.sequence = args.sequence;
         record.create_slot.reply = Ok(reply.clone());
         record.sessions.push(session.clone());
@@ -81,16 +102,26 @@ impl SessionCore {
         }
         let back_channel = negotiate_back(&args.back_channel)?;
         let fore_channel = negotiate_fore(&args.fore_channel, &self.limits)?;
-        check_sec_parms(&args.sec_parms)?;
+        choose_credential(&args.sec_parms)?;
         Ok(CreateSession4ResOk {
             sessionid: SessionId([0; 16]),
             sequence: args.sequence,
-            // No reply cache that outlives the process, no RDMA, and no callbacks: a client that asked for a backchannel
-            // and is not granted one goes without, and is given nothing that would have to be recalled.
             flags: CreateSessionFlags::empty(),
             fore_channel,
             back_channel,
         })
+    }
+
+    fn backchannel(
+        &self,
+        client: &Arc<Client>,
+        minor: Minor,
+        args: &CreateSession4Args,
+        attrs: ChannelAttrs4,
+    ) -> Backchannel {
+        let asked = BackRequest { attrs, program: args.cb_program, sec_parms: &args.sec_parms };
+        let limits = BackLimits { slots: self.limits.back_slots, connections: self.limits.back_connections };
+        Backchannel::new(client.clone(), minor, &asked, limits)
     }
 
     /// Slots for the session, and the old incarnation out of its way. Changes nothing if it fails.
@@ -134,11 +165,4 @@ impl SessionCore {
 fn old_incarnation(records: &Records, id: ClientId) -> Option<ClientId> {
     let record = records.get(id).filter(|record| !record.is_confirmed())?;
     records.of_owner(&record.client.name().owner.0).confirmed
-}
-
-/// csa_sec_parms: a choice of credentials for callbacks. RPCSEC_GSS needs a handle that this server gave, and it gave none;
-/// where it is the only choice there is no other answer than NFS4ERR_NOENT.
-fn check_sec_parms(parms: &[CallbackSecParms4]) -> Result<(), Status> {
-    let is_gss = |parms: &CallbackSecParms4| matches!(parms, CallbackSecParms4::Gss(_));
-    if !parms.is_empty() && parms.iter().all(is_gss) { Err(NFS4ERR_NOENT) } else { Ok(()) }
 }

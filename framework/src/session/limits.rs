@@ -25,6 +25,10 @@ pub struct SessionLimits {
     pub max_response_size_cached: u32,
     /// Ceiling of ca_maxoperations.
     pub max_operations: u32,
+    /// Callbacks under way in a session at a time, if the client takes as many.
+    pub back_slots: u32,
+    /// Connections of a backchannel; one more takes the place of the oldest.
+    pub back_connections: usize,
 }
 
 impl Default for SessionLimits {
@@ -40,6 +44,8 @@ impl Default for SessionLimits {
             max_response_size: (1 << 20) + (16 << 10),
             max_response_size_cached: 8 << 10,
             max_operations: 128,
+            back_slots: 16,
+            back_connections: 16,
         }
     }
 }

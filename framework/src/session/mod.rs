@@ -4,6 +4,8 @@
 //! never waits. What is left to do for the caller comes back as [`Departures`](crate::client::Departures). Invariants, lock order and what happens
 //! when a request is lost half-way are in `docs/internals/sessions.md` and `invariants.md`.
 
+mod back;
+mod back_slots;
 mod channel;
 mod connection;
 mod core;
@@ -22,7 +24,10 @@ mod slots;
 mod tests;
 
 pub use self::core::{SessionCensus, SessionCore};
+pub(crate) use back::{Backchannel, Unavailable};
+pub(crate) use back_slots::BackSlotGuard;
 pub use connection::ConnectionSessions;
+pub use create::SessionCaller;
 pub use identity::ServerIdentity;
 pub use limits::SessionLimits;
 pub use sequence::{Admission, Admitted, SequenceRequest};

@@ -123,7 +123,7 @@ impl SessionCore {
             slotid: args.slotid,
             highest_slotid: grant.highest_slotid,
             target_highest_slotid: grant.target_highest_slotid,
-            status_flags: session.client().status(),
+            status_flags: session.client().status() | session.back().status(),
         };
         let cache_this = if args.cache_this { CacheThis::Yes } else { CacheThis::No };
         let slot = SlotGuard::new(session, reply, cache_this, request.second_opnum());

@@ -1,8 +1,10 @@
 use std::sync::Arc;
 
+use super::back::{Backchannel, Unavailable};
+use super::back_slots::BackSlotGuard;
 use super::slots::Slots;
 use crate::client::Client;
-use crate::proto::{ChannelAttrs4, SessionId};
+use crate::proto::{BackchannelCtl4Args, ChannelAttrs4, SessionId, Status};
 
 /// A session (RFC 8881 section 2.10).
 #[derive(Debug)]
@@ -11,11 +13,18 @@ pub struct Session {
     client: Arc<Client>,
     fore: ChannelAttrs4,
     slots: Slots,
+    back: Backchannel,
 }
 
 impl Session {
-    pub(super) fn new(id: SessionId, client: Arc<Client>, fore: ChannelAttrs4, slots: Slots) -> Self {
-        Self { id, client, fore, slots }
+    pub(super) fn new(
+        id: SessionId,
+        client: Arc<Client>,
+        fore: ChannelAttrs4,
+        slots: Slots,
+        back: Backchannel,
+    ) -> Self {
+        Self { id, client, fore, slots, back }
     }
 
     /// Its ID.
@@ -35,6 +44,26 @@ impl Session {
 
     pub(super) fn slots(&self) -> &Slots {
         &self.slots
+    }
+
+    /// Answers BACKCHANNEL_CTL (RFC 8881 section 18.33).
+    pub fn control_backchannel(&self, args: &BackchannelCtl4Args) -> Result<(), Status> {
+        self.back.readdress(args.cb_program, &args.sec_parms)
+    }
+
+    /// The client was told by CB_RECALL_SLOT to use no slot above this one.
+    pub(crate) fn told_target(&self, target_highest_slotid: u32) {
+        self.slots.told_target(target_highest_slotid);
+    }
+
+    /// Its backchannel.
+    pub(crate) fn back(&self) -> &Backchannel {
+        &self.back
+    }
+
+    /// A slot of its backchannel, for one callback.
+    pub(crate) fn take_back_slot(self: &Arc<Self>) -> Result<BackSlotGuard, Unavailable> {
+        self.back.take_slot().map(|numbers| BackSlotGuard::new(self.clone(), numbers))
     }
 
     /// Whether it takes no requests any more.
@@ -75,5 +104,8 @@ pub(super) fn end_sessions(sessions: &[Arc<Session>], within: Within<'_>) -> Res
         }
     }
     frozen.into_iter().for_each(super::slots::FrozenSlots::end);
+    for session in sessions {
+        session.back.end();
+    }
     Ok(())
 }

@@ -101,6 +101,11 @@ impl SlotState {
         self.reply.free();
     }
 
+    /// Whether this is the number of the last request.
+    pub(super) fn is_last(&self, sequenceid: u32) -> bool {
+        self.sequenceid == sequenceid
+    }
+
     pub(super) fn is_in_use(&self) -> bool {
         self.is_in_use
     }

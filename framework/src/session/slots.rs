@@ -97,6 +97,8 @@ pub(super) struct Slots {
     target: AtomicU32,
     /// Counts how often the target was lowered.
     generation: AtomicU32,
+    /// The generation of which the client was told by CB_RECALL_SLOT.
+    recalled_generation: AtomicU32,
     /// The most that was ever accepted.
     most_accepted: AtomicU32,
     window_ends_ns: AtomicU64,
@@ -145,6 +147,7 @@ impl Slots {
             accepted: AtomicU32::new(0),
             target: AtomicU32::new(0),
             generation: AtomicU32::new(0),
+            recalled_generation: AtomicU32::new(0),
             most_accepted: AtomicU32::new(0),
             window_ends_ns: AtomicU64::new((now + limits.slot_window).as_nanos()),
             steering: Mutex::new(()),
@@ -204,9 +207,7 @@ impl Slots {
         let target = self.target.load(Ordering::Relaxed);
         let is_window_over = now.as_nanos() >= self.window_ends_ns.load(Ordering::Relaxed);
         let wants_more = used >= accepted && target == accepted && accepted < self.most;
-        let has_let_go = used <= target
-            && target < accepted
-            && slot.told_generation() == self.generation.load(Ordering::Relaxed);
+        let has_let_go = used <= target && target < accepted && self.was_told(slot);
         if (wants_more || has_let_go || is_window_over)
             && let Some(_steering) = self.steering.try_lock()
             && !self.has_ended()
@@ -222,6 +223,20 @@ impl Slots {
         }
         slot.tell_generation(self.generation.load(Ordering::Relaxed));
         self.grant()
+    }
+
+    /// Whether the client knows the target: by the last reply of the slot, or by CB_RECALL_SLOT.
+    fn was_told(&self, slot: &Slot) -> bool {
+        let generation = self.generation.load(Ordering::Relaxed);
+        slot.told_generation() == generation || self.recalled_generation.load(Ordering::Relaxed) == generation
+    }
+
+    /// The client was told by CB_RECALL_SLOT of this target, which may have changed since.
+    pub(super) fn told_target(&self, target_highest_slotid: u32) {
+        let _steering = self.steering.lock();
+        if self.grant().target_highest_slotid == target_highest_slotid {
+            self.recalled_generation.store(self.generation.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
     }
 
     /// The numbers as they are.

@@ -65,7 +65,7 @@ pub use limits::StateLimits;
 pub use lock::{LockConflict, LockError, Locker};
 pub use notify_queue::NotifyLimits;
 pub use open::{Beside, Granted, OpenRequest, OpenUndo};
-pub use policy::{CallbackPath, DelegationPolicy, DelegationQuestion, GrantWhenUncontended, NoDelegations};
+pub use policy::{DelegationPolicy, DelegationQuestion, GrantWhenUncontended, NoDelegations};
 pub use range::{ByteRange, LockKind};
 pub use share::ShareDeny;
 pub use stateid::{Freed, Io};

@@ -1,20 +1,8 @@
 use super::delegation::DelegationType;
 use super::share::ShareDeny;
+use crate::client::CallbackPath;
 use crate::fs::ShareAccess;
 use crate::proto::{Minor, Want};
-
-/// What is known of callbacks to a client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CallbackPath {
-    /// There is no way to it.
-    None,
-    /// There is one, on which the client has not answered yet.
-    Unproven,
-    /// The client has answered.
-    Proven,
-    /// The client did not answer any more.
-    Down,
-}
 
 /// An open of a file, as one decides by whether to delegate the file.
 #[derive(Debug, Clone, Copy)]

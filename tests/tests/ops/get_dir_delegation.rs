@@ -10,14 +10,14 @@ use dittofs_framework::attr::{
     Bitmap, FATTR4_CHANGE, FATTR4_DIR_NOTIF_DELAY, FATTR4_DIRENT_NOTIF_DELAY, FATTR4_FILEHANDLE, FATTR4_MODE,
     FATTR4_RDATTR_ERROR, FATTR4_SIZE, FATTR4_SPACE_FREE, FATTR4_TIME_MODIFY_SET,
 };
+use dittofs_framework::client::CallbackPath;
 use dittofs_framework::compound::Limits;
 use dittofs_framework::proto::{
     NFS4_OK, NFS4ERR_ACCESS, NFS4ERR_BAD_STATEID, NFS4ERR_DELAY, NFS4ERR_DIRDELEG_UNAVAIL, NFS4ERR_GRACE,
     NFS4ERR_INVAL, NFS4ERR_NOTDIR, NFS4ERR_STALE, NfsFh4, NfsTime, NotifyType, Stateid, Status, component,
 };
 use dittofs_framework::state::{
-    CallbackPath, DelegationPolicy, DelegationQuestion, DelegationType, NoDelegations, NotifyLimits,
-    StateLimits,
+    DelegationPolicy, DelegationQuestion, DelegationType, NoDelegations, NotifyLimits, StateLimits,
 };
 use dittofs_ops::delegreturn::{DelegReturn, Delegreturn4Args};
 use dittofs_ops::get_dir_delegation::{

@@ -6,6 +6,7 @@ use dittofs_framework::op::Operation;
 use dittofs_framework::proto::*;
 use dittofs_framework::testing::Compound;
 use dittofs_framework::xdr::{XdrEncode, encode_to_bytes};
+use dittofs_ops::backchannel_ctl::BackchannelCtl;
 use dittofs_ops::bind_conn_to_session::BindConnToSession;
 use dittofs_ops::create_session::CreateSession;
 use dittofs_ops::destroy_clientid::{DestroyClientid, DestroyClientid4Args};
@@ -154,12 +155,27 @@ async fn a_client_is_reaped_after_its_lease() {
     assert_eq!(world.call(&destroy_clientid(session.clientid)).status, NFS4ERR_STALE_CLIENTID);
 }
 
-#[test]
-fn backchannel_ctl_is_not_supported() {
+// RFC: 8881 section 18.33.3. RPCSEC_GSS needs a handle that this server gave.
+#[rstest]
+#[case::none(vec![CallbackSecParms4::None(())], NFS4_OK)]
+#[case::no_choice(vec![], NFS4_OK)]
+#[case::gss_first(vec![gss(), CallbackSecParms4::None(())], NFS4_OK)]
+#[case::gss_alone(vec![gss()], NFS4ERR_NOENT)]
+fn backchannel_ctl(#[case] sec_parms: Vec<CallbackSecParms4>, #[case] status: Status) {
     let mut world = World::new();
     let mut session = world.session("client");
-    let compound = Compound::new(Minor::V1).raw(OP_BACKCHANNEL_CTL, &[0; 8]);
-    assert_eq!(statuses(&world.run(&mut session, &compound)), [NFS4_OK, NFS4ERR_NOTSUPP]);
+    let args = BackchannelCtl4Args { cb_program: 0x4000_0001, sec_parms };
+    let compound = Compound::new(Minor::V1).op::<BackchannelCtl>(&args);
+    assert_eq!(statuses(&world.run(&mut session, &compound)), [NFS4_OK, status]);
+    assert_eq!(statuses(&world.call(&compound)), [NFS4ERR_OP_NOT_IN_SESSION]);
+}
+
+fn gss() -> CallbackSecParms4 {
+    CallbackSecParms4::Gss(GssCbHandles4 {
+        service: RpcGssService::None,
+        handle_from_server: "nobody gave it".into(),
+        handle_from_client: "client".into(),
+    })
 }
 
 fn bad_args() -> Vec<(&'static str, Compound)> {

@@ -22,35 +22,87 @@ fn bind(minor: Minor, args: &BindConnToSession4Args) -> Compound {
     Compound::new(minor).op::<BindConnToSession>(args)
 }
 
-/// A server without a backchannel may bind the fore channel alone, where the client leaves it the choice, and must not answer
-/// with a direction that was not asked for.
+/// Both channels are bound where the client leaves the choice to the server.
 #[rstest]
-#[case::fore(ChannelDirFromClient::Fore, Ok(ChannelDirFromServer::Fore))]
-#[case::fore_or_both(ChannelDirFromClient::ForeOrBoth, Ok(ChannelDirFromServer::Fore))]
-#[case::back(ChannelDirFromClient::Back, Err(NFS4ERR_INVAL))]
-#[case::back_or_both(ChannelDirFromClient::BackOrBoth, Err(NFS4ERR_INVAL))]
+#[case::fore(ChannelDirFromClient::Fore, ChannelDirFromServer::Fore)]
+#[case::fore_or_both(ChannelDirFromClient::ForeOrBoth, ChannelDirFromServer::Both)]
+#[case::back(ChannelDirFromClient::Back, ChannelDirFromServer::Back)]
+#[case::back_or_both(ChannelDirFromClient::BackOrBoth, ChannelDirFromServer::Both)]
 #[tokio::test]
 async fn directions(
     #[case] dir: ChannelDirFromClient,
-    #[case] expected: Result<ChannelDirFromServer, Status>,
+    #[case] expected: ChannelDirFromServer,
     #[values(Minor::V1, Minor::V2)] minor: Minor,
 ) {
     let server = TestServer::start().await;
     let session = session(&server, "client", minor).await;
     let mut other = Client::connect(&server).await;
-    let reply = other.run(&bind(minor, &args(session.sessionid, dir))).await;
-    let bound = if reply.status.is_ok() {
-        let bound = reply.get::<BindConnToSession>();
-        assert_eq!((bound.sessionid, bound.use_conn_in_rdma_mode), (session.sessionid, false));
-        Ok(bound.dir)
-    } else {
-        Err(reply.status)
-    };
-    assert_eq!(bound, expected);
-    // A connection that is bound may end the session; one that is not may not.
     let ended = other.run(&destroy_session(minor, session.sessionid)).await.status;
-    let not_bound = expected.is_err().then_some(NFS4ERR_CONN_NOT_BOUND_TO_SESSION);
-    assert_eq!(ended, not_bound.unwrap_or(NFS4_OK));
+    assert_eq!(ended, NFS4ERR_CONN_NOT_BOUND_TO_SESSION);
+    let bound = other.run(&bind(minor, &args(session.sessionid, dir))).await.ok().get::<BindConnToSession>();
+    let expected =
+        BindConnToSession4ResOk { sessionid: session.sessionid, dir: expected, use_conn_in_rdma_mode: false };
+    assert_eq!(bound, expected);
+    // A connection that is bound, to whatever channel, may end the session.
+    let ended = other.run(&destroy_session(minor, session.sessionid)).await.status;
+    assert_eq!(ended, NFS4_OK);
+    server.stop().await;
+}
+
+/// "Invoking BIND_CONN_TO_SESSION on a connection already associated with the specified session has no effect, and the server MUST respond
+/// with NFS4_OK, unless the client is demanding changes to the set of channels the connection is associated with. If so, the server MUST
+/// return NFS4ERR_INVAL."
+#[rstest]
+#[case::fore_again(ChannelDirFromClient::Fore, ChannelDirFromClient::Fore, Ok(ChannelDirFromServer::Fore))]
+#[case::fore_and_back_if_possible(
+    ChannelDirFromClient::Fore,
+    ChannelDirFromClient::ForeOrBoth,
+    Ok(ChannelDirFromServer::Both)
+)]
+#[case::back_after_fore(ChannelDirFromClient::Fore, ChannelDirFromClient::Back, Err(NFS4ERR_INVAL))]
+#[case::with_back_after_fore(
+    ChannelDirFromClient::Fore,
+    ChannelDirFromClient::BackOrBoth,
+    Err(NFS4ERR_INVAL)
+)]
+#[case::back_again(ChannelDirFromClient::Back, ChannelDirFromClient::Back, Ok(ChannelDirFromServer::Back))]
+#[case::back_and_fore_if_possible(
+    ChannelDirFromClient::Back,
+    ChannelDirFromClient::BackOrBoth,
+    Ok(ChannelDirFromServer::Both)
+)]
+#[case::fore_after_back(ChannelDirFromClient::Back, ChannelDirFromClient::Fore, Err(NFS4ERR_INVAL))]
+#[case::with_fore_after_back(
+    ChannelDirFromClient::Back,
+    ChannelDirFromClient::ForeOrBoth,
+    Err(NFS4ERR_INVAL)
+)]
+#[case::both_again(
+    ChannelDirFromClient::ForeOrBoth,
+    ChannelDirFromClient::ForeOrBoth,
+    Ok(ChannelDirFromServer::Both)
+)]
+#[case::both_the_other_way(
+    ChannelDirFromClient::ForeOrBoth,
+    ChannelDirFromClient::BackOrBoth,
+    Ok(ChannelDirFromServer::Both)
+)]
+#[case::fore_of_both(ChannelDirFromClient::ForeOrBoth, ChannelDirFromClient::Fore, Err(NFS4ERR_INVAL))]
+#[case::back_of_both(ChannelDirFromClient::BackOrBoth, ChannelDirFromClient::Back, Err(NFS4ERR_INVAL))]
+#[tokio::test]
+async fn a_connection_that_is_bound_asks_again(
+    #[case] first: ChannelDirFromClient,
+    #[case] second: ChannelDirFromClient,
+    #[case] expected: Result<ChannelDirFromServer, Status>,
+) {
+    let server = TestServer::start().await;
+    let session = session(&server, "client", Minor::V2).await;
+    let mut other = Client::connect(&server).await;
+    other.run(&bind(Minor::V2, &args(session.sessionid, first))).await.ok();
+    let reply = other.run(&bind(Minor::V2, &args(session.sessionid, second))).await;
+    let bound =
+        if reply.status.is_ok() { Ok(reply.get::<BindConnToSession>().dir) } else { Err(reply.status) };
+    assert_eq!(bound, expected);
     server.stop().await;
 }
 

@@ -86,8 +86,12 @@ fn create_session(
     slots: u32,
 ) -> SessionId {
     let args = create_args(clientid, sequence, slots);
-    let made = core.create_session(START, &args, user(1), connection, Within::Nothing, &|_| {});
+    let made = core.create_session(&caller(connection), &args, &|_| {});
     made.unwrap().0.sessionid
+}
+
+fn caller(connection: &ConnectionSessions) -> SessionCaller<'_> {
+    SessionCaller { now: START, user: user(1), minor: Minor::V2, connection, within: Within::Nothing }
 }
 
 fn finish(admitted: Admitted) {
@@ -238,7 +242,7 @@ fn no_request_runs_once_a_new_incarnation_took_over() {
             server.core.exchange_id(START, &args, user(1), Minor::V2, within, &|_| false).unwrap();
         let args = create_args(known.clientid, known.sequenceid, 1);
         let on = &server.connections[0];
-        match server.core.create_session(START, &args, user(1), on, within, &|_| {}) {
+        match server.core.create_session(&caller(on), &args, &|_| {}) {
             Ok((_, departures)) => departures.clients.iter().any(|gone| gone.client.id() == server.clientid),
             Err(status) => {
                 assert_eq!(status, NFS4ERR_DELAY);

@@ -127,10 +127,19 @@ impl World {
         within: Within<'_>,
     ) -> Result<(CreateSession4ResOk, Gone), Status> {
         let on_confirmed = |client: &Arc<Client>| self.confirmed.borrow_mut().push(client.id());
-        let reply =
-            self.core.create_session(self.now(), args, user(uid), &self.connection, within, &on_confirmed);
+        let reply = self.core.create_session(&self.caller(uid, within), args, &on_confirmed);
         self.core.check_invariants();
         reply.map(|(reply, departures)| (reply, gone(departures)))
+    }
+
+    fn caller<'a>(&'a self, uid: u32, within: Within<'a>) -> SessionCaller<'a> {
+        SessionCaller {
+            now: self.now(),
+            user: user(uid),
+            minor: Minor::V1,
+            connection: &self.connection,
+            within,
+        }
     }
 
     /// A new client of user 1, not confirmed.
