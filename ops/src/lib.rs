@@ -71,6 +71,7 @@ pub mod setxattr;
 pub mod test_stateid;
 mod transfer;
 pub mod verify;
+pub mod want_delegation;
 pub mod write;
 pub mod xattr;
 
@@ -131,4 +132,5 @@ pub use setclientid_confirm::SetClientidConfirm;
 pub use setxattr::SetXattr;
 pub use test_stateid::TestStateid;
 pub use verify::Verify;
+pub use want_delegation::WantDelegation;
 pub use write::Write;

@@ -169,14 +169,20 @@ impl Operation for Open {
         let owner = StateOwner { clientid, owner: args.owner.owner };
         let opening = find(cx, &args.claim, &args.openhow, clientid, access).await;
         let opening = opening.map_err(|error| old_type_error(cx.minor(), error))?;
-        let delegation = match permit.claim() {
-            Claim::New => delegate::request(cx, permit.client(), wants, access, deny),
-            Claim::Reclaim => None,
+        let claimed_by = claim::delegation(&args.claim);
+        let delegation = match &args.claim {
+            OpenClaim4::Null(_) | OpenClaim4::Fh(()) => delegate::request(cx, &client, wants, access, deny),
+            OpenClaim4::Previous(held) => delegate::reclaim(cx, wants, *held),
+            _ => None,
         };
-        let asked = Asked { owner: &owner, access, deny, delegation };
+        let claim = permit.claim();
+        let asked = Asked { owner: &owner, access, deny, claimed_by, delegation };
         let Opened { stateid, beside, attrset, delegation } = grant(cx, &opening, &asked, permit).await?;
         let delegation = match delegation {
-            Some(Ok(granted)) => delegate::given(cx, &opening.file, granted).await,
+            Some(Ok(granted)) => {
+                let recall = delegate::is_unwelcome(cx, &client, claim, &granted);
+                delegate::given(cx, &opening.file, granted, recall.await).await
+            }
             refused => delegate::not_given(cx.minor(), wants, refused.and_then(Result::err)),
         };
         cx.set_current(opening.file);
@@ -235,6 +241,12 @@ async fn find(
             cx.service().ask_state(cx.now(), || state.check_room(clientid)).await?;
             create::create(cx, name, how, access).await
         }
+        (OpenClaim4::DelegateCur(current), OpenFlag4::NoCreate(())) => {
+            claim::by_name(cx, &current.file, access).await
+        }
+        (OpenClaim4::DelegateCur(current), OpenFlag4::Create(how)) => {
+            create::existing(cx, &current.file, how, access).await
+        }
         (_, OpenFlag4::NoCreate(())) => claim::current_file(cx, access).await,
         // RFC 8881 section 18.16.3: a file is created by name.
         (_, OpenFlag4::Create(_)) => Err(NFS4ERR_INVAL.into()),
@@ -272,6 +284,8 @@ struct Asked<'a> {
     owner: &'a StateOwner,
     access: ShareAccess,
     deny: ShareDeny,
+    /// The delegation that allows it.
+    claimed_by: Option<Stateid>,
     delegation: Option<DelegationRequest>,
 }
 
@@ -291,11 +305,14 @@ async fn grant(
     asked: &Asked<'_>,
     permit: ClaimPermit<'_>,
 ) -> OpResult<Opened> {
-    let Asked { owner, access, deny, delegation } = *asked;
+    let Asked { owner, access, deny, claimed_by, delegation } = *asked;
     cx.service().record(permit.client()).await?;
     let state = cx.service().state();
     let truncates = opening.truncates == Truncates::Yes;
     let file = FileKey::from(&opening.file);
+    if let Some(stateid) = claimed_by {
+        claim::check_delegation(cx, owner.clientid, &stateid, &file, access)?;
+    }
     let caller = Caller { client: Some(owner.clientid), now: cx.now() };
     // An open for writing keeps others' delegations away by itself.
     let _changing = if truncates && !access.contains(ShareAccess::WRITE) {
@@ -317,8 +334,13 @@ async fn grant(
     let granted: Result<_, Status> =
         cx.service().ask_state(cx.now(), || state.open(cx.now(), &request)).await;
     let granted = granted.map_err(|status| claim::refusal(permit.claim(), status))?;
-    permit.granted();
     cx.service().carry_out(granted.effects);
+    let why_not = granted.delegation.as_ref().and_then(|delegation| delegation.as_ref().err());
+    if let Some(status) = claim::not_reclaimed(permit.claim(), why_not) {
+        cx.service().carry_out(state.undo_open(&granted.undo));
+        return Err(status.into());
+    }
+    permit.granted();
     let opened = Opened {
         stateid: granted.stateid,
         beside: granted.beside,

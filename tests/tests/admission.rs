@@ -19,8 +19,8 @@ use rstest::rstest;
 
 /// Of NFSv4.0 alone (OPEN_CONFIRM, RENEW, SETCLIENTID, SETCLIENTID_CONFIRM, RELEASE_LOCKOWNER): NFS4ERR_NOTSUPP from minor version 1 on (RFC 8881 section 17, "MNI").
 const V4_0_ONLY: [u32; 5] = [20, 30, 35, 36, 39];
-/// Optional, and not here: DELEGPURGE, OPENATTR, the pNFS operations, SET_SSV and WANT_DELEGATION.
-const ABSENT_V4_1: [u32; 9] = [7, 19, 47, 48, 49, 50, 51, 54, 56];
+/// Optional, and not here: DELEGPURGE, OPENATTR, the pNFS operations and SET_SSV.
+const ABSENT_V4_1: [u32; 8] = [7, 19, 47, 48, 49, 50, 51, 54];
 /// Optional, and not here: COPY_NOTIFY, LAYOUTERROR, LAYOUTSTATS, OFFLOAD_CANCEL, OFFLOAD_STATUS, WRITE_SAME.
 const ABSENT_V4_2: [u32; 6] = [61, 64, 65, 66, 67, 70];
 /// May come without SEQUENCE: BIND_CONN_TO_SESSION, EXCHANGE_ID, CREATE_SESSION, DESTROY_SESSION, DESTROY_CLIENTID.

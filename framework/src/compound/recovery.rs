@@ -20,6 +20,9 @@ pub enum Claim {
     New,
     /// The client held it before the server restarted (CLAIM_PREVIOUS, or LOCK with reclaim).
     Reclaim,
+    /// It is part of a delegation that the client has (CLAIM_DELEGATE_CUR): "valid both during and after the grace period" (RFC
+    /// 8881 section 18.16.3), as nothing that could be reclaimed is in conflict with the delegation.
+    Delegated,
 }
 
 /// An open or a lock may be granted, as far as the grace period goes.
@@ -27,6 +30,7 @@ pub enum Claim {
 #[must_use = "to be held until it is granted"]
 pub struct ClaimPermit<'a> {
     client: &'a Client,
+    claim: Claim,
     /// The grace period does not end before this is dropped.
     reclaiming: Option<Reclaiming<'a>>,
 }
@@ -39,7 +43,7 @@ impl ClaimPermit<'_> {
 
     /// By what right.
     pub fn claim(&self) -> Claim {
-        if self.reclaiming.is_some() { Claim::Reclaim } else { Claim::New }
+        self.claim
     }
 
     /// It was granted.
@@ -73,14 +77,15 @@ impl<'a> CompoundContext<'a> {
             // RFC 8881 section 18.51.3: before the client has said that it has reclaimed all, whether there is a grace period
             // or not.
             Claim::New if !has_reclaimed => Err(NFS4ERR_GRACE),
-            Claim::New => self.check_grace().map(|()| ClaimPermit { client, reclaiming: None }),
+            Claim::New => self.check_grace().map(|()| ClaimPermit { client, claim, reclaiming: None }),
+            Claim::Delegated => Ok(ClaimPermit { client, claim, reclaiming: None }),
             Claim::Reclaim => {
                 let is_over = client.has_reclaim_complete() || client.reclaims().is_complete_for(export);
                 if is_over || !client.may_reclaim() {
                     return Err(NFS4ERR_NO_GRACE);
                 }
                 let reclaiming = self.service().grace().begin_reclaim().ok_or(NFS4ERR_NO_GRACE)?;
-                Ok(ClaimPermit { client, reclaiming: Some(reclaiming) })
+                Ok(ClaimPermit { client, claim, reclaiming: Some(reclaiming) })
             }
         }
     }

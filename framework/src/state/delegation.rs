@@ -67,6 +67,8 @@ pub enum RecallReason {
     Names,
     /// The holder of a write delegation did not say what it has changed.
     Unanswered,
+    /// It was reclaimed by a client that cannot be called back, or by one to which none would be given.
+    Reclaimed,
     /// A notification could not be delivered, or the holder did not ask for notifications of the kind.
     Notification,
     /// The file changed behind the server's back.
@@ -77,12 +79,13 @@ pub enum RecallReason {
 
 impl RecallReason {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Open,
         Self::Io,
         Self::Attributes,
         Self::Names,
         Self::Unanswered,
+        Self::Reclaimed,
         Self::Notification,
         Self::Upcall,
         Self::Administrator,
@@ -96,6 +99,7 @@ impl RecallReason {
             Self::Attributes => "attributes",
             Self::Names => "names",
             Self::Unanswered => "unanswered",
+            Self::Reclaimed => "reclaimed",
             Self::Notification => "notification",
             Self::Upcall => "upcall",
             Self::Administrator => "administrator",

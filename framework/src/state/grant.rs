@@ -150,8 +150,9 @@ impl StateTable {
             return Err(WhyNot::Resource);
         }
         let is_write = request.kind == DelegationType::Write;
-        let timestamps = request.timestamps;
-        let has_timestamps = is_write && timestamps == Timestamps::Holder;
+        // Of a file that several clients read none could say when it was read last.
+        let timestamps = if is_write { request.timestamps } else { Timestamps::Server };
+        let has_timestamps = timestamps == Timestamps::Holder;
         inner.delegations.insert(Delegation {
             key,
             client: client.clone(),

@@ -6,9 +6,10 @@ use dittofs_framework::export::ExportNode;
 use dittofs_framework::fs::{AttrMask, FsError, NodeHandle, OpenHold, ShareAccess};
 use dittofs_framework::op::OpResult;
 use dittofs_framework::proto::{
-    ChangeInfo, NFS4ERR_BAD_STATEID, NFS4ERR_DELAY, NFS4ERR_NOTSUPP, NFS4ERR_RECLAIM_BAD,
-    NFS4ERR_RECLAIM_CONFLICT, NFS4ERR_SHARE_DENIED, Status,
+    ChangeInfo, ClientId, NFS4ERR_BAD_STATEID, NFS4ERR_DELAY, NFS4ERR_NOTSUPP, NFS4ERR_OPENMODE,
+    NFS4ERR_RECLAIM_BAD, NFS4ERR_RECLAIM_CONFLICT, NFS4ERR_SHARE_DENIED, Stateid, Status,
 };
+use dittofs_framework::state::{Caller, FileKey, WhyNot};
 
 use super::{OpenClaim4, OpenDelegationType4, Opening, Truncates, failed};
 use crate::fault::file_type;
@@ -21,11 +22,9 @@ const CHANGE: AttrMask = Bitmap::of(&[FATTR4_CHANGE]);
 /// Whether opens can be claimed in this way.
 pub(super) fn check(claim: &OpenClaim4) -> Result<(), Status> {
     match claim {
-        OpenClaim4::Null(_) | OpenClaim4::Fh(()) | OpenClaim4::Previous(_) => Ok(()),
-        // There are no delegations, so there is no stateid of one.
-        OpenClaim4::DelegateCur(_) | OpenClaim4::DelegCurFh(_) => Err(NFS4ERR_BAD_STATEID),
         // RFC 8881 section 10.2.1: support of these is optional.
         OpenClaim4::DelegatePrev(_) | OpenClaim4::DelegPrevFh(()) => Err(NFS4ERR_NOTSUPP),
+        _ => Ok(()),
     }
 }
 
@@ -33,15 +32,43 @@ pub(super) fn check(claim: &OpenClaim4) -> Result<(), Status> {
 pub(super) fn right(claim: &OpenClaim4) -> Claim {
     match claim {
         OpenClaim4::Previous(_) => Claim::Reclaim,
+        OpenClaim4::DelegateCur(_) | OpenClaim4::DelegCurFh(_) => Claim::Delegated,
         _ => Claim::New,
     }
 }
 
-/// Whether what is reclaimed can have been held: no instance of this server has given a delegation (RFC 8881 section 15.1.9.4).
+/// Whether what is reclaimed can have been held (RFC 8881 section 15.1.9.4): the reason for having no delegation cannot.
 pub(super) fn check_reclaimed(claim: &OpenClaim4) -> Result<(), Status> {
     match claim {
-        OpenClaim4::Previous(held) if *held != OpenDelegationType4::None => Err(NFS4ERR_RECLAIM_BAD),
+        OpenClaim4::Previous(OpenDelegationType4::NoneExt) => Err(NFS4ERR_RECLAIM_BAD),
         _ => Ok(()),
+    }
+}
+
+/// The delegation that an open is claimed by.
+pub(super) fn delegation(claim: &OpenClaim4) -> Option<Stateid> {
+    match claim {
+        OpenClaim4::DelegateCur(current) => Some(current.delegate_stateid),
+        OpenClaim4::DelegCurFh(stateid) => Some(*stateid),
+        _ => None,
+    }
+}
+
+/// Whether a client holds a delegation that includes such an open of the file. NFS4ERR_OPENMODE is not for OPEN (RFC 8881 section
+/// 15.2): a stateid that does not cover the access is no better than one of another file.
+pub(super) fn check_delegation(
+    cx: &CompoundContext<'_>,
+    client: ClientId,
+    stateid: &Stateid,
+    file: &FileKey,
+    access: ShareAccess,
+) -> Result<(), Status> {
+    // Whose it is to be is known, in minor version 0 as well.
+    let caller = Caller { client: Some(client), now: cx.now() };
+    match cx.service().state().check_delegation(caller, stateid, file, access) {
+        Ok(_) => Ok(()),
+        Err(NFS4ERR_OPENMODE) => Err(NFS4ERR_BAD_STATEID),
+        Err(status) => Err(status),
     }
 }
 
@@ -54,7 +81,17 @@ pub(super) fn refusal(claim: Claim, status: Status) -> Status {
     }
 }
 
-/// CLAIM_NULL without creation.
+/// Why a delegation could not be reclaimed, and with it the open: "in this case, delegation will always be granted" (RFC 8881
+/// section 18.16.3). A client that has it already has got what it asks for.
+pub(super) fn not_reclaimed(claim: Claim, delegation: Option<&WhyNot>) -> Option<Status> {
+    match (claim, delegation?) {
+        (Claim::Reclaim, WhyNot::Contention) => Some(NFS4ERR_RECLAIM_CONFLICT),
+        (Claim::Reclaim, WhyNot::Resource) => Some(NFS4ERR_DELAY),
+        _ => None,
+    }
+}
+
+/// CLAIM_NULL and CLAIM_DELEGATE_CUR, without creation.
 pub(super) async fn by_name(cx: &CompoundContext<'_>, name: &[u8], access: ShareAccess) -> OpResult<Opening> {
     let dir = cx.current()?;
     let fs = dir.fs();
@@ -93,7 +130,7 @@ async fn find_and_open(
     Err(NFS4ERR_DELAY.into())
 }
 
-/// CLAIM_FH and CLAIM_PREVIOUS.
+/// CLAIM_FH, CLAIM_PREVIOUS and CLAIM_DELEG_CUR_FH.
 pub(super) async fn current_file(cx: &CompoundContext<'_>, access: ShareAccess) -> OpResult<Opening> {
     let file = cx.current()?;
     check_regular(file_type(cx, file).await.map_err(failed)?)?;

@@ -5,9 +5,9 @@ use dittofs_framework::compound::{CompoundContext, DirChange, DirEdit, DirOutcom
 use dittofs_framework::export::ExportNode;
 use dittofs_framework::fs::{CreateMode, Created, SetAttributes, ShareAccess};
 use dittofs_framework::op::OpResult;
-use dittofs_framework::proto::{NFS4ERR_INVAL, Status};
+use dittofs_framework::proto::{NFS4ERR_EXIST, NFS4ERR_INVAL, Status};
 
-use super::{CreateHow4, Opening, Truncates, failed};
+use super::{CreateHow4, Opening, Truncates, claim, failed};
 use crate::names::check_component;
 
 /// CLAIM_NULL with creation.
@@ -54,6 +54,23 @@ async fn begin_addition<'a>(
         }
     }
     cx.begin_dir_change(dir, DirEdit::Add(name)).await.map(Some)
+}
+
+/// CLAIM_DELEGATE_CUR with creation: the client has done it on its own, with the file that it has delegated, so that there is nothing
+/// to make.
+pub(super) async fn existing(
+    cx: &CompoundContext<'_>,
+    name: &[u8],
+    how: &CreateHow4,
+    access: ShareAccess,
+) -> OpResult<Opening> {
+    let dir = cx.current()?;
+    let CreateMode::Unchecked(set) = create_mode(how, &cx.attr_server(&dir.export))? else {
+        return Err(NFS4ERR_EXIST.into());
+    };
+    let opening = claim::by_name(cx, name, access).await?;
+    let truncates = if set.size == Some(0) { Truncates::Yes } else { Truncates::No };
+    Ok(Opening { truncates, ..opening })
 }
 
 /// How the file system is to create.

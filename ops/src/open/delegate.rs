@@ -1,17 +1,17 @@
 //! The delegation that an OPEN gives (RFC 8881 section 10.4, RFC 9754).
 
 use dittofs_framework::attr::{Bitmap, FATTR4_CHANGE};
-use dittofs_framework::client::Client;
-use dittofs_framework::compound::CompoundContext;
+use dittofs_framework::client::{CallbackPath, Client};
+use dittofs_framework::compound::{Claim, CompoundContext};
 use dittofs_framework::export::ExportNode;
 use dittofs_framework::fs::{AttrMask, ShareAccess};
 use dittofs_framework::proto::{
-    Minor, NfsAce4, NfsSpaceLimit4, OpenDelegation4, OpenNoneDelegation4, OpenReadDelegation4,
-    OpenWriteDelegation4, Want, WantFlags, Wants,
+    Minor, NfsAce4, NfsSpaceLimit4, OpenDelegation4, OpenDelegationType4, OpenNoneDelegation4,
+    OpenReadDelegation4, OpenWriteDelegation4, Want, WantFlags, Wants,
 };
 use dittofs_framework::state::{
     BesideOpen, DelegationClaim, DelegationQuestion, DelegationRequest, DelegationType, GrantedDelegation,
-    ShareDeny, Timestamps, WhyNot,
+    RecallReason, ShareDeny, Timestamps, WhyNot,
 };
 
 /// The change attribute alone.
@@ -44,18 +44,66 @@ pub(super) fn request(
         kind,
         origin: cx.referring_call(),
         timestamps: timestamps(wants),
-        open: if wants.flags.contains(WantFlags::XOR) {
-            BesideOpen::UnlessDelegated
-        } else {
-            BesideOpen::Always
-        },
+        open: beside_open(wants),
         claim: DelegationClaim::New,
     })
+}
+
+/// Whether the client wants an open besides the delegation.
+fn beside_open(wants: Wants) -> BesideOpen {
+    if wants.flags.contains(WantFlags::XOR) { BesideOpen::UnlessDelegated } else { BesideOpen::Always }
 }
 
 /// Who is to keep the timestamps.
 pub(crate) fn timestamps(wants: Wants) -> Timestamps {
     if wants.flags.contains(WantFlags::TIMESTAMPS) { Timestamps::Holder } else { Timestamps::Server }
+}
+
+/// The delegation that a client had before the server restarted, and is to have again.
+pub(super) fn reclaim(
+    cx: &CompoundContext<'_>,
+    wants: Wants,
+    held: OpenDelegationType4,
+) -> Option<DelegationRequest> {
+    let (kind, timestamps) = reclaimed(held)?;
+    Some(DelegationRequest {
+        kind,
+        origin: cx.referring_call(),
+        timestamps,
+        open: beside_open(wants),
+        claim: DelegationClaim::Reclaim,
+    })
+}
+
+/// What a client says that it had: nothing, or a delegation of this kind.
+pub(crate) fn reclaimed(held: OpenDelegationType4) -> Option<(DelegationType, Timestamps)> {
+    match held {
+        OpenDelegationType4::None | OpenDelegationType4::NoneExt => None,
+        OpenDelegationType4::Read => Some((DelegationType::Read, Timestamps::Server)),
+        OpenDelegationType4::Write => Some((DelegationType::Write, Timestamps::Server)),
+        OpenDelegationType4::ReadAttrs => Some((DelegationType::Read, Timestamps::Holder)),
+        OpenDelegationType4::WriteAttrs => Some((DelegationType::Write, Timestamps::Holder)),
+    }
+}
+
+/// Whether a delegation was given for no other reason than that the client had it before: then it is recalled at once, as "the use of
+/// callbacks should not be depended upon until the client has proven its ability to receive them" (RFC 8881 section 10.2.1).
+pub(crate) async fn is_unwelcome(
+    cx: &CompoundContext<'_>,
+    client: &Client,
+    claim: Claim,
+    granted: &GrantedDelegation,
+) -> bool {
+    let service = cx.service();
+    let is_reached = service.callback_path(client) == CallbackPath::Proven;
+    if claim != Claim::Reclaim || (is_reached && service.delegation_policy().is_enabled()) {
+        return false;
+    }
+    if let Some(effects) = service.state().recall(cx.now(), &granted.stateid, RecallReason::Reclaimed) {
+        // What cannot be recorded is nothing of this client's.
+        let _ = Box::pin(service.settle_state(effects)).await;
+    }
+    true
 }
 
 /// What an OPEN or WANT_DELEGATION says of a delegation that was given. The change attribute that the file has with it is noted, by
@@ -64,14 +112,14 @@ pub(crate) async fn given(
     cx: &CompoundContext<'_>,
     file: &ExportNode,
     granted: GrantedDelegation,
+    recall: bool,
 ) -> OpenDelegation4 {
     let GrantedDelegation { stateid, kind, timestamps } = granted;
-    let has_timestamps = timestamps == Timestamps::Holder;
-    let (recall, permissions) = (false, NfsAce4::none());
+    let permissions = NfsAce4::none();
     match kind {
         DelegationType::Read | DelegationType::Directory => {
             let read = OpenReadDelegation4 { stateid, recall, permissions };
-            if has_timestamps { OpenDelegation4::ReadAttrs(read) } else { OpenDelegation4::Read(read) }
+            OpenDelegation4::Read(read)
         }
         DelegationType::Write => {
             // Without it, others are answered as if the file were modified: that is no reason to fail.
@@ -81,7 +129,10 @@ pub(crate) async fn given(
             // No room is reserved for what the client may have to write, so it is to write at close (RFC 8881 section 10.4.1).
             let space_limit = NfsSpaceLimit4::Size(0);
             let write = OpenWriteDelegation4 { stateid, recall, space_limit, permissions };
-            if has_timestamps { OpenDelegation4::WriteAttrs(write) } else { OpenDelegation4::Write(write) }
+            match timestamps {
+                Timestamps::Holder => OpenDelegation4::WriteAttrs(write),
+                Timestamps::Server => OpenDelegation4::Write(write),
+            }
         }
     }
 }

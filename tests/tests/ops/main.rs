@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)] // a failed step fails the test
 
 mod common;
+mod delegated;
 mod plain;
 mod tree;
 
@@ -16,6 +17,8 @@ mod copy;
 mod create;
 mod current_stateid;
 mod deallocate;
+mod delegation_conflicts;
+mod delegreturn;
 mod expiry;
 mod failures;
 mod filehandles;
@@ -33,6 +36,7 @@ mod locku;
 mod lookup;
 mod open;
 mod open_create;
+mod open_delegation;
 mod open_downgrade;
 mod open_share;
 mod races;
@@ -50,4 +54,5 @@ mod setxattr;
 mod test_stateid;
 mod unlinked;
 mod verify;
+mod want_delegation;
 mod write;

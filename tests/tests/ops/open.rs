@@ -208,10 +208,6 @@ async fn the_pseudo_file_system_has_no_files(#[case] args: Open4Args, #[case] ex
 #[rstest]
 #[case::previous(OpenClaim4::Previous(OpenDelegationType4::None), NFS4ERR_NO_GRACE)]
 #[case::previous_with_delegation(OpenClaim4::Previous(OpenDelegationType4::Write), NFS4ERR_NO_GRACE)]
-#[case::delegate_cur(
-    OpenClaim4::DelegateCur(OpenClaimDelegateCur4 { delegate_stateid: Stateid::ANONYMOUS, file: component("file") }),
-    NFS4ERR_BAD_STATEID
-)]
 #[case::deleg_cur_fh(OpenClaim4::DelegCurFh(Stateid { seqid: 1, other: [9; 12] }), NFS4ERR_BAD_STATEID)]
 #[case::delegate_prev(OpenClaim4::DelegatePrev(component("file")), NFS4ERR_NOTSUPP)]
 #[case::deleg_prev_fh(OpenClaim4::DelegPrevFh(()), NFS4ERR_NOTSUPP)]

@@ -2,6 +2,7 @@
 //! without warning.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)] // a failed step fails the test
 
+mod delegations;
 mod grace;
 mod histories;
 mod locks;

@@ -2,7 +2,7 @@
 //! RFC: 8881 sections 8.4.2.1, 15.1.9 and 18.16.
 
 use dittofs_framework::proto::*;
-use dittofs_ops::open::{Open, Open4Args, OpenClaim4, OpenDelegationType4};
+use dittofs_ops::open::{Open, Open4Args};
 use dittofs_ops::reclaim_complete::{ReclaimComplete, ReclaimComplete4Args};
 use dittofs_ops::remove::{Remove, Remove4Args};
 use dittofs_tests::*;
@@ -137,23 +137,6 @@ async fn two_clients_reclaim(
     let (mut first, mut second) = (back(&server, "first", minor).await, back(&server, "second", minor).await);
     first.reclaim_as(&fh, first_access, first_deny).await.unwrap();
     assert_eq!(second.reclaim_as(&fh, second_access, second_deny).await.err(), refused);
-    server.stop().await;
-}
-
-#[rstest]
-#[case::read_delegation(OpenDelegationType4::Read, NFS4ERR_RECLAIM_BAD)]
-#[case::write_delegation(OpenDelegationType4::Write, NFS4ERR_RECLAIM_BAD)]
-#[tokio::test]
-async fn what_cannot_have_been_held(
-    #[case] held: OpenDelegationType4,
-    #[case] status: Status,
-    #[values(Minor::V1, Minor::V2)] minor: Minor,
-) {
-    let (_world, server, fh) = World::after_open(minor).await;
-    let mut client = back(&server, "client", minor).await;
-    let args = Open4Args { claim: OpenClaim4::Previous(held), ..previous(BOTH, 0) };
-    assert_eq!(client.run_on::<Open>(&fh, &args).await.err(), Some(status));
-    client.reclaim(&fh).await.unwrap();
     server.stop().await;
 }
 
