@@ -64,11 +64,12 @@ impl StateTable {
         reason: RecallReason,
     ) -> Met {
         let Some(held) = inner.delegations.of_mut(holder) else { return Met::Waits(None) };
-        if held.client.client.is_expired(now) {
-            return Met::Revoked(self.revoke_delegation(inner, file, holder, RevokeReason::LeaseExpired));
-        }
+        // A client that answers no recall may be silent altogether: what it has to be told is which delegation it did not return.
         if held.is_overdue(now) {
             return Met::Revoked(self.revoke_delegation(inner, file, holder, RevokeReason::NotReturned));
+        }
+        if held.client.client.is_expired(now) {
+            return Met::Revoked(self.revoke_delegation(inner, file, holder, RevokeReason::LeaseExpired));
         }
         if held.recalled_at.is_some() {
             return Met::Waits(None);

@@ -334,3 +334,14 @@ fn under_pressure_clients_are_asked_for_a_quarter(
     let asked: Vec<_> = asked.iter().map(|asked| (asked.client.id(), asked.keep)).collect();
     assert_eq!(asked, want);
 }
+
+/// pynfs 4.1 DELEG8: the holder sends nothing either while the recall is waited for.
+#[test]
+fn a_silent_client_that_was_asked_is_told_of_the_recall() {
+    let world = World::new();
+    let stateid = world.delegated(ALICE, READ, READ_DELEGATION);
+    recalled(world.table.begin_change(caller(BOB), &file(1), RecallReason::Attributes).map(drop));
+    let change = world.table.begin_change(at(BOB, 91), &file(1), RecallReason::Attributes).map(drop);
+    assert!(matches!(change, Err(Refused::Revoked(_))), "{change:?}");
+    assert_eq!(world.table.test_stateid(at(ALICE, 92), &stateid), NFS4ERR_DELEG_REVOKED);
+}
