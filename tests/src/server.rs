@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
+use dittofs_framework::callback::CallbackAddresses;
 use dittofs_framework::clock::TestClock;
 use dittofs_framework::compound::{Limits, Nfs4Service};
 use dittofs_framework::export::{ExportId, FilehandleKey, Namespace};
@@ -25,6 +26,8 @@ pub struct TestServerOptions {
     pub minors: Option<Vec<Minor>>,
     /// The limits of the service.
     pub limits: Limits,
+    /// To which addresses it connects for callbacks of minor version 0.
+    pub callback_addresses: CallbackAddresses,
     /// The limits of its connections.
     pub server_limits: ServerLimits,
     /// The lease, in the time of the test clock.
@@ -53,6 +56,7 @@ impl Default for TestServerOptions {
             registry: Registry::linked(),
             minors: None,
             limits: Limits::default(),
+            callback_addresses: CallbackAddresses::default(),
             server_limits: ServerLimits::default(),
             lease: Duration::from_secs(90),
             store: None,
@@ -97,6 +101,7 @@ impl TestServer {
         let mut builder = Nfs4Service::builder(namespace)
             .registry(options.registry)
             .limits(options.limits)
+            .callback_addresses(options.callback_addresses)
             .lease(options.lease)
             .grace(options.grace)
             .filehandle_key(options.filehandle_key)

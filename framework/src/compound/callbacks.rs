@@ -128,6 +128,10 @@ impl Nfs4Service {
                 Tried::Again(again(tried.saturating_add(1)), limits.backoff(tried))
             }
             Ok(_) | Err(CallbackError::AnswerLost) => Tried::Done,
+            // It can be dialed at any time. Nobody says when it would answer.
+            Err(_) if recall.client.protocol() == Protocol::V4_0 => {
+                Tried::Again(again(tried.saturating_add(1)), limits.backoff(tried))
+            }
             Err(
                 CallbackError::NoPath
                 | CallbackError::Lost

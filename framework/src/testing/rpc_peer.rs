@@ -198,6 +198,11 @@ impl RpcPeer {
         Ok(writer.as_mut().ok_or(RpcError::Closed)?.write_all(bytes).await?)
     }
 
+    /// Whether the other end has closed the connection, or this one.
+    pub fn is_closed(&self) -> bool {
+        self.inner.reading.is_finished()
+    }
+
     /// Closes the connection, at once and in both directions.
     pub async fn close(&self) {
         self.inner.reading.abort();

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 pub use answer::{Answer, Hold, Twist};
 pub use client::{BackOptions, DelegClient, Wire};
 pub use opening::{Delegation, Opened, Opening};
-pub use v4_0::CallbackListener;
+pub use v4_0::{CallbackListener, universal};
 
 use slots::BackSlots;
 

@@ -31,7 +31,15 @@ impl CallbackListener {
     /// # Panics
     /// If it cannot listen.
     pub async fn start(callbacks: &Callbacks) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::start_at(callbacks, SocketAddr::from(([127, 0, 0, 1], 0))).await
+    }
+
+    /// The same at an address, where port 0 is any.
+    ///
+    /// # Panics
+    /// If it cannot listen.
+    pub async fn start_at(callbacks: &Callbacks, addr: SocketAddr) -> Self {
+        let listener = TcpListener::bind(addr).await.expect("a free port");
         let addr = listener.local_addr().expect("an address");
         let connections = Arc::new(Mutex::new(Vec::new()));
         let (callbacks, accepted) = (callbacks.clone(), connections.clone());
@@ -80,7 +88,7 @@ impl CallbackListener {
 }
 
 /// The universal address of an IPv4 address (RFC 5665 section 5.2.3.3).
-fn universal(addr: SocketAddr) -> ClientAddr4 {
+pub fn universal(addr: SocketAddr) -> ClientAddr4 {
     let port = addr.port();
     let text = format!("{}.{}.{}", addr.ip(), port >> 8, port & 0xff);
     ClientAddr4 { netid: "tcp".into(), addr: text.as_str().into() }
