@@ -13,6 +13,9 @@ use crate::log_limited;
 use crate::proto::{AuthSysParms, CbArgs, CbClient4, CbRes, ClientId, Gids};
 use crate::rpc::{AuthFlavor, Principal};
 
+/// A path is found down within this part of a lease, so that the client hears of it by RENEW before a delegation that it cannot be
+/// asked for is revoked (RFC 7530 section 16.28.5).
+const PATIENCE_PER_LEASE: u32 = 4;
 /// The machine that the server says it is, in AUTH_SYS.
 const MACHINE_NAME: &str = "nfs-server";
 
@@ -44,7 +47,7 @@ impl Nfs4Service {
     /// Finds out whether a client of minor version 0 answers callbacks.
     pub async fn call_null_v4_0(&self, client: &Client, within: Duration) -> Result<(), CallbackError> {
         let (path, dialer) = self.way_to(client)?;
-        until(within, &path, path.probe(dialer)).await
+        until(self.patience(within), &path, path.probe(dialer)).await
     }
 
     /// Carries out one operation at a client of minor version 0.
@@ -55,7 +58,11 @@ impl Nfs4Service {
         within: Duration,
     ) -> Result<CbRes, CallbackError> {
         let (path, dialer) = self.way_to(client)?;
-        until(within, &path, path.call_back(dialer, op)).await
+        until(self.patience(within), &path, path.call_back(dialer, op)).await
+    }
+
+    fn patience(&self, within: Duration) -> Duration {
+        within.min(self.lease / PATIENCE_PER_LEASE)
     }
 
     fn way_to(&self, client: &Client) -> Result<(Arc<DialedPath>, &dyn Dialer), CallbackError> {
