@@ -1,6 +1,6 @@
 use axum::Json;
 use axum::extract::State;
-use dittofs_framework::client::Protocol;
+use dittofs_framework::client::{CallbackPath, Protocol};
 use dittofs_framework::compound::Nfs4Service;
 
 use super::ApiState;
@@ -24,6 +24,7 @@ fn view(service: &Nfs4Service, client: &dittofs_framework::client::Client) -> Cl
         uid: name.user.uid,
         idle_s: client.idle(now).as_secs(),
         expired: client.is_expired(now),
+        callbacks: callbacks(client.callback_path()).to_owned(),
         opens: held.opens,
         locks: held.locks,
         delegations: held.delegations,
@@ -39,5 +40,14 @@ fn protocol(protocol: Protocol) -> &'static str {
     match protocol {
         Protocol::V4_0 => "4.0",
         Protocol::Sessions => "4.1+",
+    }
+}
+
+fn callbacks(path: CallbackPath) -> &'static str {
+    match path {
+        CallbackPath::None => "none",
+        CallbackPath::Unproven => "unproven",
+        CallbackPath::Proven => "proven",
+        CallbackPath::Down => "down",
     }
 }

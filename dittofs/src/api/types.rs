@@ -55,6 +55,9 @@ pub struct Client {
     pub idle_s: u64,
     /// Whether its lease ran out: what it holds stands in nobody's way.
     pub expired: bool,
+    /// Whether callbacks reach it: `none` (it offers no way), `unproven` (it has not answered one yet), `proven`, `down`. Only who answers
+    /// is given delegations.
+    pub callbacks: String,
     /// Files that it has open.
     pub opens: usize,
     /// Byte-range locks.

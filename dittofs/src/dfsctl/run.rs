@@ -92,7 +92,7 @@ fn list_clients(api: &ApiClient, format: Format) -> Result<(), ControlError> {
 
 impl Row for Client {
     const HEADS: &'static [&'static str] =
-        &["CLIENT", "VERSION", "UID", "IDLE", "LEASE", "OPENS", "LOCKS", "DELEGATIONS", "NAME"];
+        &["CLIENT", "VERSION", "UID", "IDLE", "LEASE", "CALLBACKS", "OPENS", "LOCKS", "DELEGATIONS", "NAME"];
 
     fn cells(&self) -> Vec<String> {
         vec![
@@ -101,6 +101,7 @@ impl Row for Client {
             self.uid.to_string(),
             format!("{}s", self.idle_s),
             if self.expired { "expired" } else { "valid" }.to_owned(),
+            self.callbacks.clone(),
             self.opens.to_string(),
             self.locks.to_string(),
             self.delegations.to_string(),

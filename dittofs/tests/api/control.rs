@@ -71,17 +71,17 @@ async fn clients_are_listed() {
     let table = world.dfsctl(&["client", "list"]).await;
     let width = first.len().max(second.len());
     let expected = format!(
-        "{:width$}  VERSION  UID  IDLE  LEASE    OPENS  LOCKS  DELEGATIONS  NAME\n\
-         {first:width$}  4.1+     0    91s   expired  1      0      0            first\u{fffd}[2J\n\
-         {second:width$}  4.1+     0    0s    valid    0      0      0            second\n",
+        "{:width$}  VERSION  UID  IDLE  LEASE    CALLBACKS  OPENS  LOCKS  DELEGATIONS  NAME\n\
+         {first:width$}  4.1+     0    91s   expired  none       1      0      0            first\u{fffd}[2J\n\
+         {second:width$}  4.1+     0    0s    valid    none       0      0      0            second\n",
         "CLIENT"
     );
     assert_eq!(printed(&table), expected);
 
     let json = world.dfsctl(&["client", "list", "-o", "json"]).await;
     let expected = json!([
-        { "clientid": first, "name": "first\u{1b}[2J", "protocol": "4.1+", "uid": 0, "idle_s": 91, "expired": true, "opens": 1, "locks": 0, "delegations": 0 },
-        { "clientid": second, "name": "second", "protocol": "4.1+", "uid": 0, "idle_s": 0, "expired": false, "opens": 0, "locks": 0, "delegations": 0 },
+        { "clientid": first, "name": "first\u{1b}[2J", "protocol": "4.1+", "uid": 0, "idle_s": 91, "expired": true, "callbacks": "none", "opens": 1, "locks": 0, "delegations": 0 },
+        { "clientid": second, "name": "second", "protocol": "4.1+", "uid": 0, "idle_s": 0, "expired": false, "callbacks": "none", "opens": 0, "locks": 0, "delegations": 0 },
     ]);
     assert_eq!(serde_json::from_str::<serde_json::Value>(printed(&json)).unwrap(), expected);
 }

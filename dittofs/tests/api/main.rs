@@ -4,6 +4,7 @@
 //! RFC: 9112 (HTTP/1.1); the text format of Prometheus, version 0.0.4.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // a failed step fails the test
 
+mod callbacks;
 mod control;
 mod delegations;
 mod errors;

@@ -1,4 +1,6 @@
-use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
+use std::time::Duration;
+
+use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 
 /// Label names and values.
 pub(super) type Labels<'a> = &'a [(&'a str, &'a str)];
@@ -15,6 +17,11 @@ impl Family {
     /// A number that goes up and down.
     pub(super) fn gauge(name: &str, help: &str) -> Self {
         Self::new(name, help, MetricType::GAUGE)
+    }
+
+    /// How often something took how long.
+    pub(super) fn histogram(name: &str, help: &str) -> Self {
+        Self::new(name, help, MetricType::HISTOGRAM)
     }
 
     fn new(name: &str, help: &str, kind: MetricType) -> Self {
@@ -34,6 +41,40 @@ impl Family {
     /// With a value for each type of delegation.
     pub(super) fn with_each<'a>(self, types: impl IntoIterator<Item = (&'a str, u64)>) -> Self {
         types.into_iter().fold(self, |family, (kind, value)| family.with(&[("type", kind)], value))
+    }
+
+    /// With what a histogram counted: how often a duration was up to each of the bounds (and, behind these, longer), and how long all
+    /// took together.
+    pub(super) fn with_buckets(
+        mut self,
+        labels: Labels<'_>,
+        bounds: &[Duration],
+        counts: &[u64],
+        total: Duration,
+    ) -> Self {
+        let mut histogram = Histogram::default();
+        let cumulative = counts.iter().scan(0, |sum, count| {
+            *sum += count;
+            Some(*sum)
+        });
+        let buckets = bounds.iter().zip(cumulative).map(|(bound, count)| {
+            let mut bucket = Bucket::default();
+            bucket.set_upper_bound(bound.as_secs_f64());
+            bucket.set_cumulative_count(count);
+            bucket
+        });
+        histogram.set_bucket(buckets.collect());
+        histogram.set_sample_count(counts.iter().sum());
+        histogram.set_sample_sum(total.as_secs_f64());
+        let mut metric = Metric::from_label(pairs(labels));
+        metric.set_histogram(histogram);
+        self.0.mut_metric().push(metric);
+        self
+    }
+
+    /// Whether it has no values.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.get_metric().is_empty()
     }
 
     fn with_float(mut self, labels: Labels<'_>, value: f64) -> Self {

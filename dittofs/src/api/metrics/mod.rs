@@ -3,6 +3,7 @@
 //! The framework's counters are read when somebody asks, so that they cost nothing else, and two servers in one process do not
 //! share any.
 
+mod callbacks;
 mod census;
 mod delegations;
 mod family;
@@ -27,5 +28,5 @@ pub(super) async fn metrics(State(state): State<ApiState>) -> Result<Response, A
 
 /// All metrics as they are now.
 fn gather(service: &Nfs4Service) -> Vec<MetricFamily> {
-    [census::gather(service), delegations::gather(service)].concat()
+    [census::gather(service), delegations::gather(service), callbacks::gather(service)].concat()
 }
