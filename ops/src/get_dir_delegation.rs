@@ -90,7 +90,7 @@ impl Operation for GetDirDelegation {
         let permit = cx.check_claim(&client, dir.export.id, Claim::New)?;
         let terms = terms(cx, dir, &args)?;
         let cookieverf = cookieverf(cx, dir).await?;
-        let given = match give(cx, dir, terms)? {
+        let given = match give(cx, dir, terms).await? {
             Ok(stateid) => stateid,
             // "While it already holds": the answer is set, whatever the client wants besides.
             Err(WhyNot::HoldsRead | WhyNot::HoldsWrite) => return Ok(GetDirDelegation4Res::Unavail(false)),
@@ -168,14 +168,14 @@ async fn cookieverf(cx: &CompoundContext<'_>, dir: &ExportNode) -> Result<Verifi
     listed.map(|end| end.cookieverf).map_err(|error| fs_error(&GetDirDelegation::DESCRIPTOR, error))
 }
 
-fn give(
+async fn give(
     cx: &CompoundContext<'_>,
     dir: &ExportNode,
     terms: DirTerms,
 ) -> Result<Result<Stateid, WhyNot>, Status> {
     let (service, client) = (cx.service(), cx.client()?);
     let held = service.state().delegations_of(client.id());
-    let path = service.callback_path(client);
+    let path = service.settled_callback_path(client).await;
     if !service.delegation_policy().offers_directory(path, held) {
         return Ok(Err(WhyNot::Resource));
     }

@@ -171,7 +171,9 @@ impl Operation for Open {
         let opening = opening.map_err(|error| old_type_error(cx.minor(), error))?;
         let claimed_by = claim::delegation(&args.claim);
         let delegation = match &args.claim {
-            OpenClaim4::Null(_) | OpenClaim4::Fh(()) => delegate::request(cx, &client, wants, access, deny),
+            OpenClaim4::Null(_) | OpenClaim4::Fh(()) => {
+                delegate::request(cx, &client, wants, access, deny).await
+            }
             OpenClaim4::Previous(held) => delegate::reclaim(cx, wants, *held),
             _ => None,
         };

@@ -126,7 +126,11 @@ async fn delegated(
     let Some((access, hold)) = open(cx, &file, wants.kind, reclaimed).await? else {
         return Ok(refused(None));
     };
-    let Some((kind, timestamps)) = reclaimed.or_else(|| offered(cx, client, wants, access)) else {
+    let wanted = match reclaimed {
+        Some(reclaimed) => Some(reclaimed),
+        None => offered(cx, client, wants, access).await,
+    };
+    let Some((kind, timestamps)) = wanted else {
         return Ok(refused(None));
     };
     let claimed = match claim {
@@ -159,7 +163,7 @@ async fn delegated(
 }
 
 /// What a new delegation is to be, as the policy has it.
-fn offered(
+async fn offered(
     cx: &CompoundContext<'_>,
     client: &Client,
     wants: Wants,
@@ -171,7 +175,7 @@ fn offered(
         want: wants.kind,
         access,
         deny: ShareDeny::empty(),
-        path: service.callback_path(client),
+        path: service.settled_callback_path(client).await,
         held: service.state().delegations_of(client.id()),
     };
     let kind = service.delegation_policy().offer(&question)?;

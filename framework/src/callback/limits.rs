@@ -9,6 +9,8 @@ pub struct CallbackLimits {
     pub slot_wait: Duration,
     /// How long a callback whose connection was lost waits for another one, where no other session of the client can take it.
     pub rebind_wait: Duration,
+    /// How long a request for a delegation waits for the first answer of a client that has just said how it is called.
+    pub proof_wait: Duration,
     /// How often a callback is tried that the client does not take.
     pub tries: u32,
     /// How long to wait before the second try; each time twice as long.
@@ -25,6 +27,7 @@ impl Default for CallbackLimits {
             reply_timeout: Duration::from_secs(10),
             slot_wait: Duration::from_secs(10),
             rebind_wait: Duration::from_secs(10),
+            proof_wait: Duration::from_millis(500),
             tries: 5,
             retry_after: Duration::from_millis(100),
             retry_after_max: Duration::from_secs(5),

@@ -1,5 +1,9 @@
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicU8, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 /// Whether callbacks reach a client, as far as is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +44,9 @@ pub(crate) struct CallbackStanding {
     ways: Mutex<Ways>,
     /// What the ways come to. Written with them locked, read without.
     path: AtomicU8,
+    changed: Notify,
+    /// Somebody has waited in vain for the client to answer the first call.
+    has_waited: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -88,5 +95,30 @@ impl CallbackStanding {
         let path = ways.path(self.path());
         self.path.store(path.code(), Ordering::Release);
         changed(path);
+        if to == CallbackPath::Unproven {
+            self.has_waited.store(false, Ordering::Relaxed);
+        }
+        drop(ways);
+        self.changed.notify_waiters();
+    }
+
+    /// Waits, as long as it is not known whether the client answers, for so long at the most. A client that does not answer is waited for
+    /// once.
+    pub(crate) async fn settled(&self, most: Duration) {
+        if self.has_waited.load(Ordering::Relaxed) {
+            return;
+        }
+        let settled = async {
+            loop {
+                let changed = self.changed.notified();
+                if self.path() != CallbackPath::Unproven {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        if tokio::time::timeout(most, settled).await.is_err() {
+            self.has_waited.store(true, Ordering::Relaxed);
+        }
     }
 }

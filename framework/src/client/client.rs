@@ -135,6 +135,12 @@ impl Client {
         self.callbacks.path()
     }
 
+    /// The same, once it is known, for which it waits for so long at the most.
+    pub(crate) async fn settled_callback_path(&self, most: Duration) -> CallbackPath {
+        self.callbacks.settled(most).await;
+        self.callbacks.path()
+    }
+
     /// One of its sessions has another standing as a way for callbacks. SEQ4_STATUS_CB_PATH_DOWN is shown as long as there was a
     /// way and there is none (RFC 8881 section 18.46.3).
     pub(crate) fn change_callback_path(&self, from: CallbackPath, to: CallbackPath) {

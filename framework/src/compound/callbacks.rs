@@ -24,6 +24,18 @@ impl Nfs4Service {
         client.callback_path()
     }
 
+    /// The same for who is about to decide by it: if the client has just offered a way, its answer to the first call is waited for, for a
+    /// moment.
+    pub async fn settled_callback_path(&self, client: &Client) -> CallbackPath {
+        match client.callback_path() {
+            // Boxed: so rare a thing must not make the future of every OPEN large.
+            CallbackPath::Unproven => {
+                Box::pin(client.settled_callback_path(self.limits.callbacks.proof_wait)).await
+            }
+            path => path,
+        }
+    }
+
     /// Finds out whether callbacks reach the client of a session whose backchannel was made or changed.
     pub fn probe_session(&self, id: &SessionId) {
         if let Some(session) = self.sessions.session(id) {

@@ -18,7 +18,7 @@ use dittofs_framework::state::{
 const CHANGE: AttrMask = Bitmap::of(&[FATTR4_CHANGE]);
 
 /// The delegation that is to be given with a new open, as far as the client and the policy want one.
-pub(super) fn request(
+pub(super) async fn request(
     cx: &mut CompoundContext<'_>,
     client: &Client,
     wants: Wants,
@@ -31,12 +31,13 @@ pub(super) fn request(
     if is_unwanted || !policy.is_enabled() {
         return None;
     }
+    let path = cx.service().settled_callback_path(client).await;
     let question = DelegationQuestion {
         minor: cx.minor(),
         want: wants.kind,
         access,
         deny,
-        path: cx.service().callback_path(client),
+        path,
         held: cx.service().state().delegations_of(client.id()),
     };
     let kind = policy.offer(&question)?;

@@ -1,6 +1,6 @@
 use dittofs_framework::op::Operation;
 use dittofs_framework::proto::{
-    BindConnToSession4Args, CallbackSecParms4, CbOp, ChannelAttrs4, ChannelDirFromClient, CreateSession4Args,
+    BindConnToSession4Args, CallbackSecParms4, ChannelAttrs4, ChannelDirFromClient, CreateSession4Args,
     CreateSession4ResOk, CreateSessionFlags, ExchangeIdFlags, Minor, NfsFh4, OP_DELEGRETURN, SequenceStatus,
     Stateid, Status,
 };
@@ -321,9 +321,6 @@ impl DelegClient {
 
     /// Waits until the server has called the client.
     async fn called(&self) {
-        match self.wire {
-            Wire::Session(_) => drop(self.callbacks.nth(CbOp::Sequence, 1).await),
-            Wire::V4_0(_) => self.callbacks.wait_nulls(1).await,
-        }
+        self.callbacks.wait_nulls(1).await;
     }
 }
