@@ -1,14 +1,16 @@
 //! What is left to do when a table has changed, and what is to be done now and then.
 
+use std::sync::Arc;
+
 use super::Nfs4Service;
 use super::recovery::not_recorded;
 use super::returns::Waiting;
 use crate::callback::Callback;
-use crate::client::{ClientGone, Departures, Protocol};
+use crate::client::{Client, ClientGone, Departures, Protocol};
 use crate::clock::Timestamp;
 use crate::log_limited;
 use crate::proto::{NFS4ERR_DELAY, Status};
-use crate::state::{Effects, Held, Refused, Scarce};
+use crate::state::{Effects, Held, Refused, RevokeReason, Scarce};
 use crate::v4_0::StateidOther;
 
 /// How often a request is made again that met state of clients whose lease ran out, or a limit: each time something of such
@@ -57,16 +59,20 @@ impl Nfs4Service {
     /// revoked. NFS4ERR_DELAY if that fails; until it has succeeded nobody is given anything.
     pub async fn settle_state(&self, mut effects: Effects) -> Result<(), Status> {
         let mut revoked_from = std::mem::take(&mut effects.revoked_from);
-        for client in revoked_from.clone() {
-            if client.protocol() == Protocol::V4_0 {
-                // It cannot be told of a part of its state (RFC 7530 section 9.6.3).
-                self.v4_0.clients.cancel(client.id());
-                let mut rest = self.state.revoke_all(client.id());
-                revoked_from.extend(std::mem::take(&mut rest.revoked_from));
-                effects.add(rest);
-            }
-            tracing::debug!(clientid = client.id().0, "state of an expired client gave way");
+        let expired = |(client, why): &(Arc<Client>, RevokeReason)| {
+            (client.protocol() == Protocol::V4_0 && *why == RevokeReason::LeaseExpired).then(|| client.id())
+        };
+        for client in revoked_from.iter().filter_map(expired).collect::<Vec<_>>() {
+            // It cannot be told of a part of its state (RFC 7530 section 9.6.3).
+            self.v4_0.clients.cancel(client);
+            let mut rest = self.state.revoke_all(client);
+            revoked_from.append(&mut rest.revoked_from);
+            effects.add(rest);
         }
+        for (client, why) in &revoked_from {
+            tracing::debug!(clientid = client.id().0, reason = why.name(), "state of a client was revoked");
+        }
+        let revoked_from = revoked_from.into_iter().map(|(client, _)| client);
         self.unsettled.add_revoked(revoked_from);
         let settled = self.settle_revoked().await;
         self.carry_out(effects);
@@ -91,7 +97,7 @@ impl Nfs4Service {
     pub(super) fn settle_later(&self, mut effects: Effects) {
         let revoked_from = std::mem::take(&mut effects.revoked_from);
         if !revoked_from.is_empty() {
-            self.unsettled.add_revoked(revoked_from);
+            self.unsettled.add_revoked(revoked_from.into_iter().map(|(client, _)| client));
         }
         self.carry_out(effects);
     }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use rstest::rstest;
+
 use super::Nfs4Service;
 use crate::client::{Client, ClientName, Protocol, UserId};
 use crate::clock::Timestamp;
@@ -15,7 +17,10 @@ use crate::proto::{ClientId, NFS4ERR_DELAY, OpaqueId, StateOwner, Status};
 use crate::recovery::scripted::ScriptedStore;
 use crate::recovery::{StateEvent, StoreError};
 use crate::rpc::AuthFlavor;
-use crate::state::{FileKey, OpenRequest, ShareDeny};
+use crate::state::{
+    BesideOpen, Caller, DelegationClaim, DelegationRequest, DelegationType, FileKey, OpenRequest,
+    RecallReason, Refused, ShareDeny, Timestamps,
+};
 
 const LEASE: Duration = Duration::from_secs(90);
 const START: Timestamp = Timestamp::from_nanos(0);
@@ -36,9 +41,13 @@ impl World {
 
     /// A client that nothing was heard of since then.
     fn client(&self, id: u64, heard_of: Timestamp) -> Arc<Client> {
+        self.client_of(Protocol::Sessions, id, heard_of)
+    }
+
+    fn client_of(&self, protocol: Protocol, id: u64, heard_of: Timestamp) -> Arc<Client> {
         let user = UserId { flavor: AuthFlavor::Sys, uid: 0 };
         let owner = OpaqueId::from(&id.to_be_bytes()[..]);
-        let name = ClientName { protocol: Protocol::Sessions, owner, verifier: [0; 8], user };
+        let name = ClientName { protocol, owner, verifier: [0; 8], user };
         let client = Arc::new(Client::new(ClientId(id), name, LEASE, heard_of));
         self.service.confirm(&client, heard_of);
         client
@@ -130,4 +139,36 @@ fn who_waits_is_refused_when_it_cannot_be_recorded() {
     assert_eq!(poll(&mut again), Poll::Pending);
     world.store.answer(3, Ok(()));
     assert_eq!(poll(&mut again), Poll::Ready(Ok(())));
+}
+
+/// Origin: the simulation, in which a client lost its opens with a delegation that it did not return. RFC: 7530 sections 9.6.3 and 10.4.6.
+#[rstest]
+#[case::with_its_lease_all(START, 0)]
+#[case::after_a_recall_the_delegation(START + LEASE, 1)]
+fn a_client_of_minor_version_0_loses(#[case] heard_of: Timestamp, #[case] opens: usize) {
+    let world = World::new();
+    let client = world.client_of(Protocol::V4_0, 1, START);
+    let other = world.client(2, START).id();
+    assert_eq!(poll(&mut pin!(world.open(START, client.id(), ShareDeny::empty()))), Poll::Ready(Ok(())));
+    let state = world.service.state();
+    let file = FileKey { export: ExportId(1), node: NodeHandle::from_u64(2) };
+    let request = DelegationRequest {
+        kind: DelegationType::Read,
+        origin: None,
+        timestamps: Timestamps::Server,
+        open: BesideOpen::Always,
+        claim: DelegationClaim::New,
+    };
+    let checked = (0, ShareAccess::READ);
+    let given = state.want_delegation(START, client.id(), &file, &OpenHold::new(()), checked, &request);
+    given.unwrap().unwrap();
+    let change = |now| state.begin_change(Caller { client: Some(other), now }, &file, RecallReason::Names);
+    let Err(Refused::Recalled(recalled, _)) = change(START).map(drop) else { panic!("not recalled") };
+    world.service.carry_out(recalled);
+    client.renew(heard_of);
+    let now = START + LEASE + Duration::from_secs(1);
+    let mut changed = pin!(world.service.use_state::<_, Status>(now, || change(now)));
+    assert!(matches!(poll(&mut changed), Poll::Ready(Ok(_))));
+    let held = state.held(client.id());
+    assert_eq!((held.opens, held.delegations), (opens, 0));
 }

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::delegation::Recall;
+use super::delegation_counters::RevokeReason;
 use super::lock::LockError;
 use super::stripes::FileStripe;
 use crate::client::Client;
@@ -18,7 +19,7 @@ pub struct Effects {
     holds: SmallVec<[OpenHold; 1]>,
     /// Clients of which something was revoked: they may not reclaim after a restart (RFC 8881 section 8.4.3), which is to
     /// be on stable storage before anybody is given what was taken from them.
-    pub revoked_from: SmallVec<[Arc<Client>; 1]>,
+    pub revoked_from: Vec<(Arc<Client>, RevokeReason)>,
     /// Delegations that are to be asked for.
     pub recalls: Vec<Recall>,
     /// Files of which a delegation is gone, for those who wait for it.
@@ -32,8 +33,8 @@ impl Effects {
     }
 
     /// Nothing but that something of this client was revoked.
-    pub(super) fn revoked(client: &Arc<Client>) -> Self {
-        Self { revoked_from: SmallVec::from_iter([client.clone()]), ..Self::default() }
+    pub(super) fn revoked(client: &Arc<Client>, why: RevokeReason) -> Self {
+        Self { revoked_from: vec![(client.clone(), why)], ..Self::default() }
     }
 
     /// A delegation is gone, and its hold is to be let go.

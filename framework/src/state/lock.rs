@@ -111,7 +111,7 @@ impl StateTable {
             Locker::New { open, .. } => open,
             Locker::Existing(state) => state,
         };
-        self.on_state(caller, sent, Some(file), |at, inner| {
+        self.on_open_or_lock(caller, sent, file, |at, inner| {
             let (file, key) = (&at.file, at.key);
             let holder = find_holder(inner, key, sent.seqid, locker)?;
             check_open_mode(inner, holder.open, wanted.kind)?;
@@ -222,7 +222,7 @@ impl StateTable {
         file: &FileKey,
         range: &ByteRange,
     ) -> Result<Stateid, Status> {
-        self.on_state(caller, stateid, Some(file), |at, inner| {
+        self.on_open_or_lock(caller, stateid, file, |at, inner| {
             let lock = inner.lock_state(at.key, stateid.seqid)?;
             let change = inner.locks.plan_unlock(lock.owner, range);
             let client = inner.opens.get(&lock.open).ok_or(NFS4ERR_SERVERFAULT)?.client.clone();

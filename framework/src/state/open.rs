@@ -156,6 +156,7 @@ impl StateTable {
             && wanted.open == BesideOpen::UnlessDelegated
             && existing.is_none()
             && request.deny.is_empty()
+            && wanted.kind.access().contains(request.access)
         {
             match self.delegate(file, inner, client, request.hold.clone(), checked, &wanted) {
                 Ok(granted) => return Ok(Granted::in_place_of_open(granted)),
@@ -278,7 +279,7 @@ impl StateTable {
         access: ShareAccess,
         deny: ShareDeny,
     ) -> Result<Stateid, Status> {
-        self.on_state(caller, stateid, Some(file), |at, inner| {
+        self.on_open_or_lock(caller, stateid, file, |at, inner| {
             let modes = inner.open(at.key, stateid.seqid)?.modes.downgraded(access, deny)?;
             let open = inner.opens.get_mut(&at.key).ok_or(NFS4ERR_SERVERFAULT)?;
             inner.shares.remove(open.modes);
@@ -295,7 +296,7 @@ impl StateTable {
     /// with NFS4ERR_LOCKS_HELD. They are freed: that is what POSIX does at close, and a client that cannot release them,
     /// because it forgot their stateids, could never close the file.
     pub fn close(&self, caller: Caller, stateid: &Stateid, file: &FileKey) -> Result<Effects, Status> {
-        self.on_state(caller, stateid, Some(file), |at, inner| {
+        self.on_open_or_lock(caller, stateid, file, |at, inner| {
             let client = inner.open(at.key, stateid.seqid)?.client.clone();
             let effects = self.remove_open(inner, at.key);
             // The client gives up whatever it had under the open, lost or not. Linux 6.12 frees no lock that it lost, and

@@ -108,7 +108,7 @@ impl StateTable {
     ) -> Effects {
         let Some(taken) = self.take_delegation(inner, holder) else { return Effects::default() };
         self.delegation_counters.revoked(taken.kind, why);
-        let mut effects = self.revoked_from(&taken.client);
+        let mut effects = self.revoked_from(&taken.client, why);
         self.remember_revoked(&taken.client, taken.key, None, why);
         effects.add(Effects::returned(taken.hold, self.stripes.of(file)));
         effects

@@ -92,7 +92,7 @@ impl StateTable {
             let Some(client) = inner.opens.get(&open).map(|open| open.client.clone()) else { continue };
             self.take_lock_state(inner, &client, state);
             self.remember_revoked(&client, state, Some(open), RevokeReason::LeaseExpired);
-            effects.add(self.revoked_from(&client));
+            effects.add(self.revoked_from(&client, RevokeReason::LeaseExpired));
         }
         effects
     }
@@ -102,7 +102,7 @@ impl StateTable {
         let Some(open) = inner.opens.get(&key) else { return Effects::default() };
         let client = open.client.clone();
         let locks = open.lock_states.values().copied().collect::<Vec<_>>();
-        let mut effects = self.revoked_from(&client);
+        let mut effects = self.revoked_from(&client, RevokeReason::LeaseExpired);
         effects.add(self.remove_open(inner, key));
         for lock in locks {
             self.remember_revoked(&client, lock, Some(key), RevokeReason::LeaseExpired);
@@ -112,9 +112,9 @@ impl StateTable {
     }
 
     /// That something was revoked from a client, which is to be recorded.
-    pub(super) fn revoked_from(&self, client: &ClientRecord) -> Effects {
+    pub(super) fn revoked_from(&self, client: &ClientRecord, why: RevokeReason) -> Effects {
         self.unsettled.fetch_add(1, Ordering::AcqRel);
-        Effects::revoked(&client.client)
+        Effects::revoked(&client.client, why)
     }
 
     pub(super) fn remember_revoked(

@@ -1,8 +1,9 @@
 use std::hash::BuildHasher;
 
+use foldhash::fast::FixedState;
+
 use super::ids::FileKey;
 use crate::clock::Timestamp;
-use crate::sync::ShardHasher;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 #[cfg(not(feature = "loom"))]
@@ -24,7 +25,9 @@ impl FileStripe {
 /// What is known of files whether they are in the table or not, in groups of files. That another file of the group is in the same
 /// position costs a delegation that could have been given, and nothing else.
 pub(super) struct Stripes {
-    hasher: ShardHasher,
+    /// The same in every process, so that what a simulation shows, it shows again: who makes files share a group on purpose wins nothing
+    /// by it.
+    hasher: FixedState,
     stripes: Box<[Stripe]>,
 }
 
@@ -38,7 +41,7 @@ struct Stripe {
 
 impl Stripes {
     pub(super) fn new() -> Self {
-        Self { hasher: ShardHasher::default(), stripes: (0..STRIPES).map(|_| Stripe::default()).collect() }
+        Self { hasher: FixedState::default(), stripes: (0..STRIPES).map(|_| Stripe::default()).collect() }
     }
 
     /// The group of a file.

@@ -288,11 +288,36 @@ impl StateTable {
     ) -> Result<R, E> {
         let key = self.key(caller, stateid)?;
         let found = self.find(caller, key)?;
+        self.on_found(&found, file, f)
+    }
+
+    /// The same for operations on opens and locks: to them the stateid of a delegation is a bad one, revoked or not.
+    pub(super) fn on_open_or_lock<R, E: From<Status>>(
+        &self,
+        caller: Caller,
+        stateid: &Stateid,
+        file: &FileKey,
+        f: impl FnOnce(&Found, &mut FileInner) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let key = self.key(caller, stateid)?;
+        let found = self.find(caller, key).map_err(|status| match status {
+            NFS4ERR_DELEG_REVOKED => NFS4ERR_BAD_STATEID,
+            status => status,
+        })?;
+        self.on_found(&found, Some(file), f)
+    }
+
+    fn on_found<R, E: From<Status>>(
+        &self,
+        found: &Found,
+        file: Option<&FileKey>,
+        f: impl FnOnce(&Found, &mut FileInner) -> Result<R, E>,
+    ) -> Result<R, E> {
         if file.is_some_and(|file| *file != found.file.key) {
             return Err(NFS4ERR_BAD_STATEID.into());
         }
         // A file that was retired meanwhile has no such state any more.
-        self.enter(&found.file, |inner| f(&found, inner)).unwrap_or(Err(NFS4ERR_BAD_STATEID.into()))
+        self.enter(&found.file, |inner| f(found, inner)).unwrap_or(Err(NFS4ERR_BAD_STATEID.into()))
     }
 
     /// The number of the state that a stateid stands for.

@@ -9,7 +9,7 @@ use crate::proto::{ClientId, NFS4ERR_SERVERFAULT, Stateid, Status};
 impl StateTable {
     /// Confirms an open, which makes its stateid another one (RFC 7530 section 16.18).
     pub fn confirm_open(&self, caller: Caller, stateid: &Stateid, file: &FileKey) -> Result<Stateid, Status> {
-        self.on_state(caller, stateid, Some(file), |at, inner| {
+        self.on_open_or_lock(caller, stateid, file, |at, inner| {
             inner.open(at.key, stateid.seqid)?;
             let open = inner.opens.get_mut(&at.key).ok_or(NFS4ERR_SERVERFAULT)?;
             open.seqid = open.seqid.next();

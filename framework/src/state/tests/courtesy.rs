@@ -50,7 +50,7 @@ impl Late {
                 Ok(granted) => Ok(granted),
                 Err(Refused::Because(reason)) => Err(reason),
                 Err(Refused::Revoked(effects)) => {
-                    revoked_from.extend(effects.revoked_from.iter().map(|client| client.id()));
+                    revoked_from.extend(effects.revoked_from.iter().map(|(client, _)| client.id()));
                     effects.run();
                     continue;
                 }

@@ -203,6 +203,24 @@ fn who_has_a_delegation_gets_no_second(#[case] kind: DelegationType, #[case] wan
     assert_eq!(second.delegation.expect("asked for").err(), Some(want));
 }
 
+#[rstest]
+#[case::reading(READ_DELEGATION, READ, Beside::Nothing)]
+#[case::reading_and_writing(WRITE_DELEGATION, BOTH, Beside::Nothing)]
+#[case::reading_by_one_for_writing(WRITE_DELEGATION, READ, Beside::Nothing)]
+#[case::writing_by_one_for_reading(READ_DELEGATION, WRITE, Beside::Open)]
+#[case::both_by_one_for_reading(READ_DELEGATION, BOTH, Beside::Open)]
+fn a_delegation_stands_for_an_open_that_it_allows(
+    #[case] kind: DelegationType,
+    #[case] access: ShareAccess,
+    #[case] want: Beside,
+) {
+    let world = World::new();
+    let xor = DelegationRequest { open: BesideOpen::UnlessDelegated, ..wanted(kind) };
+    let granted = world.open_wanting(ALICE, access, xor).expect("an open");
+    assert_eq!(granted.beside, want);
+    assert!(granted.delegation.is_some_and(|given| given.is_ok()));
+}
+
 #[test]
 fn a_delegation_can_stand_for_the_open() {
     let world = World::new();
@@ -249,6 +267,9 @@ fn what_is_not_returned_within_a_lease_is_revoked_and_told() {
     assert_eq!(world.table.test_stateid(me, &stateid), NFS4ERR_DELEG_REVOKED);
     let returned = world.table.return_delegation(me, &stateid, &file(1));
     assert_eq!(returned.err(), Some(NFS4ERR_DELEG_REVOKED));
+    // NFS4ERR_DELEG_REVOKED is no answer of CLOSE.
+    let closed = world.table.close(me, &stateid, &file(1));
+    assert_eq!(closed.err(), Some(NFS4ERR_BAD_STATEID));
     assert_eq!(world.table.free_stateid(me, &stateid), Ok(Freed::Revoked));
     assert!(!alice.status().contains(flag));
     world.check();
