@@ -23,6 +23,21 @@ pub(crate) struct BelievedLock {
     pub(crate) open: [u8; 12],
 }
 
+/// A delegation, and what the client may have opened by it without asking.
+#[derive(Debug)]
+pub(crate) struct BelievedDelegation {
+    pub(crate) other: [u8; 12],
+    pub(crate) file: FileNo,
+    pub(crate) kind: Kind,
+}
+
+impl BelievedDelegation {
+    /// Whether somebody else must not have the file open in this way (RFC 8881 section 10.4).
+    pub(crate) fn excludes_open(&self, share: Share) -> bool {
+        self.kind == Kind::Write || share.access & crate::WRITE != 0 || share.deny & crate::READ != 0
+    }
+}
+
 /// What a request may take away from the client that sends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct GivesUp {
@@ -67,6 +82,7 @@ pub(crate) struct Mark {
 pub(crate) struct Belief {
     pub(crate) opens: Vec<BelievedOpen>,
     pub(crate) locks: Vec<BelievedLock>,
+    pub(crate) delegations: Vec<BelievedDelegation>,
     open_traffic: Traffic,
     lock_traffic: Traffic,
 }
@@ -97,6 +113,18 @@ impl Belief {
     pub(crate) fn lose_all(&mut self) {
         self.opens.clear();
         self.locks.clear();
+        self.delegations.clear();
+    }
+
+    /// The client comes to know of a delegation by this one reply: nothing that could undo it was sent before.
+    pub(crate) fn gain_delegation(&mut self, mark: &Mark, other: [u8; 12], file: FileNo, kind: Kind) {
+        if !mark.is_late {
+            self.delegations.push(BelievedDelegation { other, file, kind });
+        }
+    }
+
+    pub(crate) fn give_up_delegation(&mut self, other: [u8; 12]) {
+        self.delegations.retain(|delegation| delegation.other != other);
     }
 
     pub(crate) fn gain_open(&mut self, mark: &Mark, other: [u8; 12], file: FileNo, share: Share) {

@@ -3,9 +3,11 @@
 //! One seed is one world, always the same. What it does is described in `docs/internals/simulation.md`.
 
 mod belief;
+mod callbacks;
 mod client;
 mod model;
 mod network;
+mod policy;
 mod range;
 mod request;
 mod safety;

@@ -1,6 +1,7 @@
 //! Between clients and server: messages are late, lost, doubled, and overtake each other.
 
 use bytes::Bytes;
+use dittofs_framework::proto::{Stateid, Status};
 
 use super::request::{ClientNo, Request};
 use crate::Random;
@@ -8,8 +9,16 @@ use crate::Random;
 /// What is under way.
 #[derive(Debug, Clone)]
 pub(crate) enum Message {
-    Request { request: Request, bytes: Bytes },
+    Request {
+        request: Request,
+        bytes: Bytes,
+    },
     Reply(Bytes),
+    /// CB_RECALL of a delegation, and what the client says to it.
+    Recall(Stateid),
+    RecallReply(Stateid, Status),
+    /// CB_RECALL_ANY: how many delegations the client may keep.
+    RecallAny(u32),
 }
 
 #[derive(Debug, Clone)]

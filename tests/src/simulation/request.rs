@@ -1,5 +1,6 @@
 //! Requests as the simulation knows them, and as they cross the wire.
 
+use dittofs_framework::attr::FATTR4_TIME_MODIFY_SET;
 use dittofs_framework::proto::{
     ClientId, ClientOwner4, ExchangeIdFlags, Minor, NfsFh4, Sequence4Args, SessionId, StateOwner, Stateid,
     component,
@@ -8,6 +9,7 @@ use dittofs_framework::testing::Compound;
 use dittofs_framework::xdr::Opaque;
 use dittofs_ops::close::{Close, Close4Args};
 use dittofs_ops::create_session::CreateSession;
+use dittofs_ops::delegreturn::{DelegReturn, Delegreturn4Args};
 use dittofs_ops::destroy_clientid::{DestroyClientid, DestroyClientid4Args};
 use dittofs_ops::destroy_session::{DestroySession, DestroySession4Args};
 use dittofs_ops::exchange_id::ExchangeId;
@@ -25,8 +27,11 @@ use dittofs_ops::read::{Read, Read4Args};
 use dittofs_ops::reclaim_complete::{ReclaimComplete, ReclaimComplete4Args};
 use dittofs_ops::release_lockowner::{ReleaseLockowner, ReleaseLockowner4Args};
 use dittofs_ops::remove::{Remove, Remove4Args};
+use dittofs_ops::rename::{Rename, Rename4Args};
 use dittofs_ops::renew::{Renew, Renew4Args};
+use dittofs_ops::savefh::SaveFh;
 use dittofs_ops::sequence::Sequence;
+use dittofs_ops::setattr::{SetAttr, Setattr4Args};
 use dittofs_ops::setclientid::SetClientid;
 use dittofs_ops::setclientid_confirm::{SetClientidConfirm, SetClientidConfirm4Args};
 use dittofs_ops::test_stateid::{TestStateid, TestStateid4Args};
@@ -34,8 +39,8 @@ use dittofs_ops::write::{Write, Write4Args};
 
 use super::range::CellRange;
 use crate::{
-    SessionOptions, create_session_args, exchange_id_args, lock_more, lock_test, lock_under, mode_attr, put,
-    setclientid_args, unlock,
+    SessionOptions, create_session_args, exchange_id_args, fattr, lock_more, lock_test, lock_under,
+    mode_attr, put, setclientid_args, size_attr, unlock,
 };
 
 /// A file, by the order in which they came into being.
@@ -60,6 +65,10 @@ pub(crate) struct Share {
     pub(crate) access: u32,
     pub(crate) deny: u32,
 }
+
+/// What an OPEN says of delegations: the bits of share_access beside the access.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Wish(pub(crate) u32);
 
 /// What OPEN does when there is no such file, or one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,27 +123,79 @@ impl Kind {
 /// An operation behind SEQUENCE, or one that stands alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Op {
-    ExchangeId { owner: ClientNo, verifier: u64, update: bool },
-    CreateSession { clientid: ClientId, sequence: u32 },
+    ExchangeId {
+        owner: ClientNo,
+        verifier: u64,
+        update: bool,
+    },
+    CreateSession {
+        clientid: ClientId,
+        sequence: u32,
+    },
     DestroySession(SessionId),
     DestroyClientid(ClientId),
     ReclaimComplete,
     PutDir,
     PutFile(FileNo),
-    Open { owner: OwnerNo, share: Share, how: How, claim: Claim },
+    Open {
+        owner: OwnerNo,
+        share: Share,
+        how: How,
+        claim: Claim,
+        wish: Wish,
+    },
     GetFh,
-    Downgrade { stateid: Stateid, share: Share },
+    Downgrade {
+        stateid: Stateid,
+        share: Share,
+    },
     Close(Stateid),
-    Lock { locker: Locker, kind: Kind, range: CellRange, right: Right },
-    LockTest { owner: OwnerNo, kind: Kind, range: CellRange },
-    Unlock { stateid: Stateid, range: CellRange },
+    Lock {
+        locker: Locker,
+        kind: Kind,
+        range: CellRange,
+        right: Right,
+    },
+    LockTest {
+        owner: OwnerNo,
+        kind: Kind,
+        range: CellRange,
+    },
+    Unlock {
+        stateid: Stateid,
+        range: CellRange,
+    },
     FreeStateid(Stateid),
     TestStateid(Vec<Stateid>),
-    Read { stateid: Stateid },
-    Write { stateid: Stateid, at: u64, value: u8 },
+    Read {
+        stateid: Stateid,
+    },
+    Write {
+        stateid: Stateid,
+        at: u64,
+        value: u8,
+    },
     Remove(NameNo),
-    SetClientid { owner: ClientNo, verifier: u64 },
-    SetClientidConfirm { clientid: ClientId, confirm: [u8; 8] },
+    SaveFh,
+    /// From the saved directory to the current one.
+    Rename {
+        from: NameNo,
+        to: NameNo,
+    },
+    /// The size, or else the time of the last change.
+    SetAttributes {
+        stateid: Stateid,
+        size: Option<u64>,
+    },
+    ReturnDelegation(Stateid),
+    SetClientid {
+        owner: ClientNo,
+        verifier: u64,
+    },
+    SetClientidConfirm {
+        clientid: ClientId,
+        confirm: [u8; 8],
+    },
     Renew(ClientId),
     OpenConfirm(Stateid),
     ReleaseLockowner(OwnerNo),
@@ -158,6 +219,12 @@ pub(crate) struct Request {
     pub(crate) v4_0: Option<V40>,
     pub(crate) ops: Vec<Op>,
 }
+
+/// SET_TO_SERVER_TIME4.
+const NOW: u32 = 0;
+
+/// The mode of all files.
+const MODE: u32 = 0o666;
 
 /// Bytes of a file that the simulation writes and reads.
 pub(crate) const CONTENT: usize = 8;
@@ -213,6 +280,18 @@ fn append(compound: Compound, op: &Op, handles: &Handles, v40: V40) -> Compound 
             compound.op::<TestStateid>(&TestStateid4Args { ts_stateids: stateids.clone() })
         }
         Op::Remove(name) => compound.op::<Remove>(&Remove4Args { target: component(&name_of(*name)) }),
+        Op::SaveFh => compound.op::<SaveFh>(&()),
+        Op::Rename { from, to } => compound.op::<Rename>(&Rename4Args {
+            oldname: component(&name_of(*from)),
+            newname: component(&name_of(*to)),
+        }),
+        Op::SetAttributes { stateid, size } => compound.op::<SetAttr>(&Setattr4Args {
+            stateid: *stateid,
+            obj_attributes: size.map_or_else(|| fattr(&[(FATTR4_TIME_MODIFY_SET, &NOW)]), size_attr),
+        }),
+        Op::ReturnDelegation(stateid) => {
+            compound.op::<DelegReturn>(&Delegreturn4Args { deleg_stateid: *stateid })
+        }
         Op::SetClientid { .. }
         | Op::SetClientidConfirm { .. }
         | Op::Renew(_)
@@ -276,8 +355,9 @@ fn append_of_v4_0(compound: Compound, op: &Op, v40: V40) -> Compound {
 
 fn append_on_file(compound: Compound, op: &Op, v40: V40) -> Compound {
     match op {
-        Op::Open { owner, share, how, claim } => {
+        Op::Open { owner, share, how, claim, wish } => {
             let mut args = open_args(*owner, *share, *how, *claim);
+            args.share_access |= wish.0;
             args.seqid = v40.seqid;
             args.owner.clientid = v40.clientid;
             compound.op::<Open>(&args)
@@ -326,7 +406,7 @@ fn append_on_file(compound: Compound, op: &Op, v40: V40) -> Compound {
 }
 
 fn open_args(owner: OwnerNo, share: Share, how: How, claim: Claim) -> Open4Args {
-    let attributes = mode_attr(0o666);
+    let attributes = mode_attr(MODE);
     Open4Args {
         seqid: 0,
         share_access: share.access,

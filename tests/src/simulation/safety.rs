@@ -2,19 +2,47 @@
 //! believed.
 
 use super::client::Client;
-use super::model::Model;
+use super::model::{Delegation, Model, Touch, Why};
+use super::request::{ClientNo, Kind};
 
 /// # Panics
 /// If it does not hold.
 pub(crate) fn check(clients: &mut [Client], model: &Model, now: u64) {
-    for client in clients.iter_mut().filter(|client| !client.has_lease(now, model.lease)) {
-        client.belief.lose_all();
-    }
+    forget_what_is_lost(clients, model, now);
     for (index, client) in clients.iter().enumerate() {
         check_known(client, model);
         for other in &clients[index + 1..] {
             check_opens(client, other);
             check_locks(client, other);
+            check_delegations(client, other);
+            check_delegations(other, client);
+        }
+    }
+}
+
+/// A client that returns no delegation, whether the recall reached it or not, cannot know at once that it lost it a lease after the
+/// recall: it learns it from its next SEQUENCE (RFC 8881 section 18.46.3), in minor version 0 from the next use.
+fn forget_what_is_lost(clients: &mut [Client], model: &Model, now: u64) {
+    for client in clients {
+        if !client.has_lease(now, model.lease) {
+            client.belief.lose_all();
+        }
+        let not_returned = model.revoked.iter().filter(|revoked| revoked.why == Why::NotReturned);
+        let other = not_returned.map(|revoked| revoked.other).collect::<Vec<_>>();
+        client.belief.delegations.retain(|held| !other.contains(&held.other));
+    }
+}
+
+/// Checks what a request did by no stateid of its own: nobody else believed that this could not happen.
+///
+/// # Panics
+/// If somebody did.
+pub(crate) fn check_touch(clients: &mut [Client], model: &Model, now: u64, (who, touch): (ClientNo, Touch)) {
+    forget_what_is_lost(clients, model, now);
+    for client in clients.iter().filter(|client| client.no != who) {
+        for held in client.belief.delegations.iter().filter(|held| held.file == touch.file) {
+            let excludes = held.kind == Kind::Write || touch.kind == Kind::Write;
+            assert!(!excludes, "{:?} believes in {held:?}, and {who:?} came with {touch:?}", client.no);
         }
     }
 }
@@ -37,6 +65,25 @@ fn check_known(client: &Client, model: &Model) {
                 && known.kind == lock.kind
         });
         assert!(known, "{:?} believes in {lock:?}, which the server took away", client.no);
+    }
+    for held in client.belief.delegations.iter().filter(|held| is_current(&held.other)) {
+        let is_it =
+            |known: &Delegation| (known.other, known.file, known.kind) == (held.other, held.file, held.kind);
+        let known = model.delegations.iter().any(is_it);
+        assert!(known, "{:?} believes in {held:?}, which the server took away", client.no);
+    }
+}
+
+fn check_delegations(one: &Client, other: &Client) {
+    for held in &one.belief.delegations {
+        for open in other.belief.opens.iter().filter(|open| open.file == held.file) {
+            let excluded = held.excludes_open(open.share);
+            assert!(!excluded, "{:?} believes in {held:?}, {:?} in {open:?}", one.no, other.no);
+        }
+        for theirs in other.belief.delegations.iter().filter(|theirs| theirs.file == held.file) {
+            let excluded = held.kind.conflicts(theirs.kind);
+            assert!(!excluded, "{:?} believes in {held:?}, {:?} in {theirs:?}", one.no, other.no);
+        }
     }
 }
 

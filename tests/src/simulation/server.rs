@@ -10,11 +10,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
 use dittofs_backends::state_store::MemoryStateStore;
+use dittofs_framework::callback::Callback;
 use dittofs_framework::clock::TestClock;
 use dittofs_framework::compound::{Limits, Nfs4Program, Nfs4Service};
 use dittofs_framework::export::{ExportId, FilehandleKey, Namespace};
 use dittofs_framework::fs::Credentials;
-use dittofs_framework::proto::Minor;
+use dittofs_framework::proto::{Minor, Stateid};
 use dittofs_framework::recovery::ReclaimRecord;
 use dittofs_framework::rpc::{
     AuthFlavor, Connection, ConnectionId, Principal, RpcCall, RpcProgram, RpcReply,
@@ -25,11 +26,12 @@ use dittofs_ops::getfh::GetFh;
 use dittofs_ops::open::Open;
 
 use super::model::Incarnation;
+use super::policy::{Manner, Offer, Policy};
 use super::request::{ClientNo, Handles, NameNo, name_of, owner_of};
 use crate::{BOTH, LocalSession, fattr, open_args, walk};
 
 /// What a server is started with, each time.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) lease: Duration,
@@ -37,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) files: usize,
     /// Whether it is on record who may reclaim.
     pub(crate) keeps_record: KeepsRecord,
+    /// Which delegations are offered.
+    pub(crate) policy: Arc<Policy>,
 }
 
 /// Whether clients can reclaim after a crash of the server.
@@ -63,7 +67,8 @@ impl Server {
     pub(crate) fn start(settings: Settings, clock: Arc<TestClock>) -> (Self, Handles) {
         let fs =
             Arc::new(MemoryFileSystem::new(MemoryOptions { root_mode: 0o777, ..MemoryOptions::default() }));
-        let generous = Settings { limits: Limits::default(), ..settings.clone() };
+        let policy = Arc::new(Policy::new(Manner::Never, 0));
+        let generous = Settings { limits: Limits::default(), policy, ..settings.clone() };
         let service = boot(&fs, &clock, &generous, (1, None));
         let handles = make_files(&service, settings.files);
         let store = (settings.keeps_record == KeepsRecord::Yes).then(|| Arc::new(MemoryStateStore::new()));
@@ -115,6 +120,21 @@ impl Server {
         Some(recovered.clients.iter().map(incarnation).collect())
     }
 
+    /// What the policy was asked since the last time.
+    pub(crate) fn take_offers(&self) -> Vec<Offer> {
+        self.settings.policy.take_offers()
+    }
+
+    /// The next thing that is to be called back.
+    pub(crate) fn next_callback(&self) -> Option<Callback> {
+        self.service.callbacks().outbox.try_next()
+    }
+
+    /// An administrator wants a delegation back.
+    pub(crate) fn recall(&self, stateid: &Stateid) {
+        at_once(std::pin::pin!(self.service.recall(stateid)));
+    }
+
     /// The reaper comes by.
     pub(crate) fn reap(&self) {
         at_once(std::pin::pin!(self.service.reap()));
@@ -150,6 +170,7 @@ fn boot(
         .limits(settings.limits.clone())
         .lease(settings.lease)
         .grace(settings.lease)
+        .delegations(settings.policy.clone())
         .clock(clock.clone());
     let builder = match store {
         Some(store) => at_once(Box::pin(builder.recover(store))).expect("a store that works"),

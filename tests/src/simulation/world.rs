@@ -4,15 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use dittofs_framework::clock::TestClock;
+use dittofs_framework::callback::Callback;
+use dittofs_framework::clock::{Clock, TestClock, Timestamp};
 use dittofs_framework::compound::Limits;
-use dittofs_framework::proto::Minor;
+use dittofs_framework::proto::{ClientId, Minor, Stateid};
 use dittofs_framework::rpc::Connection;
+use dittofs_framework::state::DelegationView;
 use dittofs_framework::testing::CompoundReply;
 
+use super::callbacks::{Call, Callbacks};
 use super::client::{Client, Intent, View};
 use super::model::Model;
 use super::network::{Message, Network, Packet, Weather};
+use super::policy::{Manner, Policy};
 use super::request::{ClientNo, Request};
 use super::server::{KeepsRecord, Server, Settings};
 use super::{Options, Trace, safety};
@@ -24,7 +28,8 @@ const LEASE: u64 = 10_000;
 pub(crate) struct World {
     rng: Random,
     clock: Arc<TestClock>,
-    /// Milliseconds since the beginning.
+    started: Timestamp,
+    /// Milliseconds since then.
     now: u64,
     server: Server,
     pub(crate) model: Model,
@@ -32,6 +37,7 @@ pub(crate) struct World {
     incarnations: Vec<u32>,
     /// As which user each client speaks to the server.
     network: Network,
+    callbacks: Callbacks,
     requests: u64,
     trace: Trace,
 }
@@ -44,6 +50,7 @@ struct Plan {
     limits: Limits,
     weather: Weather,
     keeps_record: KeepsRecord,
+    manner: Manner,
 }
 
 impl Plan {
@@ -62,6 +69,7 @@ impl Plan {
             limits: limits(rng),
             weather,
             keeps_record,
+            manner: rng.one_of(&[Manner::Never, Manner::Sensibly, Manner::Sensibly, Manner::Wildly]),
         }
     }
 }
@@ -73,6 +81,10 @@ fn limits(rng: &mut Random) -> Limits {
     limits.sessions.slot_window = Duration::from_hours(1000);
     limits.sessions.slots_initial = 2 + u32::try_from(rng.below(3)).expect("few slots");
     limits.sessions.slots_per_session = limits.sessions.slots_initial;
+    // Nothing in a simulated server waits for anything, and what is to be remembered is.
+    limits.state.recall_wait = Duration::ZERO;
+    limits.state.regrant_after = Duration::from_millis(rng.one_of(&[0, 300, 5_000]));
+    limits.duplicates.age = Duration::from_hours(1000);
     if rng.below(2) == 0 {
         return limits;
     }
@@ -86,6 +98,8 @@ fn limits(rng: &mut Random) -> Limits {
     limits.state.locks_per_file = small(2, 6);
     limits.state.locks_per_client = small(2, 6);
     limits.state.locks_total = small(3, 8);
+    limits.state.delegations_per_client = small(1, 3);
+    limits.state.delegations_total = small(1, 5);
     limits
 }
 
@@ -99,6 +113,7 @@ impl World {
             lease: Duration::from_millis(LEASE),
             files: plan.files,
             keeps_record: plan.keeps_record,
+            policy: Arc::new(Policy::new(plan.manner, seed)),
         };
         let (mut server, handles) = Server::start(settings, clock.clone());
         let clients = (0..plan.clients).map(|index| {
@@ -108,10 +123,12 @@ impl World {
         });
         let clients: Vec<_> = clients.collect();
         Self {
-            model: Model::new(LEASE, plan.limits, handles, plan.names),
+            model: Model::new(LEASE, plan.limits, handles, plan.names, plan.manner),
+            callbacks: Callbacks::default(),
             network: Network::new(plan.weather, plan.clients),
             incarnations: vec![0; plan.clients],
             rng,
+            started: clock.now(),
             clock,
             now: 0,
             server,
@@ -128,11 +145,13 @@ impl World {
     pub(crate) fn run(mut self, options: &Options) -> Trace {
         for _ in 0..options.steps {
             if self.step() {
+                self.take_callbacks();
                 self.server.check();
                 self.check_holders();
                 let is_in_grace = self.server.service().grace().is_in_force();
                 self.model.observe_grace(self.now, is_in_grace);
             }
+            self.send_callbacks();
             safety::check(&mut self.clients, &self.model, self.now);
         }
         self.trace
@@ -166,7 +185,7 @@ impl World {
     fn chaos(&mut self) {
         let client = ClientNo(self.rng.below(self.clients.len()));
         let now = self.now;
-        match self.rng.below(12) {
+        match self.rng.below(13) {
             0..=2 => {
                 let by = self.rng.one_of(&[LEASE / 2, LEASE - 1, LEASE, LEASE + 1, 2 * LEASE + 1]);
                 self.trace.line(|| format!("{now} the time jumps by {by}"));
@@ -188,8 +207,57 @@ impl World {
                 let connection = self.server.connect();
                 self.clients[client.0].restart(connection);
             }
+            12 => self.recall(),
             9 => self.clients[client.0].connection = self.server.connect(),
             _ => self.crash_server(),
+        }
+    }
+
+    /// An administrator wants a delegation back.
+    fn recall(&mut self) {
+        if !self.model.delegations.is_empty() {
+            let (now, other) = (self.now, self.rng.one_of(&self.model.delegations).other);
+            self.trace.line(|| format!("{now} an administrator recalls {other:?}"));
+            self.server.recall(&Stateid { seqid: 1, other });
+            self.model.recall_one(now, other);
+        }
+    }
+
+    /// What the server wants to call back is what the model says, and goes on its way.
+    fn take_callbacks(&mut self) {
+        let (mut recalls, mut any) = (Vec::new(), Vec::new());
+        while let Some(callback) = self.server.next_callback() {
+            match callback {
+                Callback::Recall(recall) => recalls.push(recall),
+                Callback::RecallAny { client, keep, .. } => any.push((client.id(), keep)),
+                _ => {}
+            }
+        }
+        for recall in &recalls {
+            let client = self.machine(recall.client.id());
+            self.callbacks.add(recall.stateid, client, self.now);
+        }
+        for (client, keep) in &any {
+            let ((client, incarnation), message) = (self.machine(*client), Message::RecallAny(*keep));
+            let packet = Packet { due: self.now, client, incarnation, id: None, message };
+            self.network.send(&mut self.rng, &packet);
+        }
+        self.model.check_callbacks(&recalls, any);
+    }
+
+    /// The machine that a client ID stands for, and how often it had restarted.
+    fn machine(&self, client: ClientId) -> (ClientNo, u32) {
+        let no = self.model.record(client).expect("a record").incarnation().owner;
+        (no, self.incarnations[no.0])
+    }
+
+    fn send_callbacks(&mut self) {
+        let state = self.server.service().state();
+        for call in self.callbacks.take_due(self.now, |stateid| state.is_awaited(stateid)) {
+            let Call { client, incarnation, stateid, .. } = call;
+            let (due, message) = (self.now, Message::Recall(stateid));
+            let packet = Packet { due, client, incarnation, id: None, message };
+            self.network.send(&mut self.rng, &packet);
         }
     }
 
@@ -198,6 +266,7 @@ impl World {
         self.trace.line(|| format!("{now} the server crashes"));
         let on_record = self.server.on_record();
         self.model.crash(now, on_record.as_deref());
+        self.callbacks.forget_all();
         self.server.restart();
         for client in &mut self.clients {
             client.connection = self.server.connect();
@@ -273,7 +342,26 @@ impl World {
         let Some(packet) = self.network.receive() else { return false };
         // No two requests at the same moment: which client was silent for longest is never a matter of chance.
         self.advance_to(packet.due.max(self.now + 1));
+        let (now, no) = (self.now, packet.client);
+        let is_there = packet.incarnation == self.incarnations[no.0];
         match &packet.message {
+            Message::Recall(_) | Message::RecallAny(_) if !is_there => false,
+            Message::Recall(stateid) => {
+                let status = self.clients[no.0].recalled(&mut self.rng, *stateid, now);
+                self.trace.line(|| format!("{now} {no:?} is asked for {stateid:?}: {status}"));
+                let message = Message::RecallReply(*stateid, status);
+                let packet = Packet { due: now, message, ..packet };
+                self.network.send(&mut self.rng, &packet);
+                false
+            }
+            Message::RecallReply(stateid, status) => {
+                self.callbacks.answered(*stateid, *status, now);
+                false
+            }
+            Message::RecallAny(keep) => {
+                self.clients[no.0].asked_for_some(&mut self.rng, *keep, now);
+                false
+            }
             Message::Request { request, bytes } => {
                 let connection = self.clients[packet.client.0].connection.clone();
                 let reply = self.execute(&packet, &connection, request, bytes);
@@ -313,12 +401,17 @@ impl World {
             let sequence = request.sequence.map(|args| (args.sessionid, args.slotid, args.sequenceid));
             format!("{now} server: client {no} #{id} {sequence:?} {:?} -> {}", request.ops, reply.status)
         });
+        self.model.offered(&self.server.take_offers());
         self.model.execute(now, (connection.id(), packet.id), request, &reply);
+        for touch in self.model.take_touches() {
+            safety::check_touch(&mut self.clients, &self.model, now, (packet.client, touch));
+        }
         reply
     }
 
     /// The server must know of state exactly for those who have it.
-    fn check_holders(&self) {
+    fn check_holders(&mut self) {
+        self.check_delegations();
         for record in &self.model.records {
             let knows = self.server.service().state().has_state(record.id);
             assert_eq!(knows, self.model.has_state(record.id), "state of {:?}", record.id);
@@ -326,5 +419,14 @@ impl World {
             let knows = self.server.service().state().has_revoked(record.id);
             assert_eq!(knows, revoked, "revoked state of {:?}", record.id);
         }
+    }
+
+    fn check_delegations(&mut self) {
+        let views = self.server.service().state().delegations(None, None, usize::MAX);
+        let started = self.started;
+        let since = |view: &DelegationView| {
+            view.recalled_at.map(|at| u64::try_from(at.since(started).as_millis()).expect("a short time"))
+        };
+        self.model.check_delegations(&views, since);
     }
 }

@@ -2,12 +2,13 @@
 
 use dittofs_framework::proto::{ClientId, Minor, Sequence4Args, SessionId, Stateid};
 
+use super::delegations::{place, value, wish};
 use super::knowledge::{KnownLock, KnownOpen, Want};
 use super::{Client, Intent, Mood};
 use crate::Random;
 use crate::simulation::range::{CELLS, CellRange};
 use crate::simulation::request::{
-    CONTENT, Claim, ClientNo, FileNo, How, Kind, Locker, NameNo, Op, OwnerNo, Request, Right, Share,
+    Claim, ClientNo, FileNo, How, Kind, Locker, NameNo, Op, OwnerNo, Request, Right, Share, Wish,
 };
 
 /// After this time without a reply a request is sent again, in milliseconds.
@@ -52,6 +53,11 @@ impl Client {
         }
         if self.needs_complete && rng.below(8) > 0 {
             return self.reclaim(rng, view, free[0]);
+        }
+        if rng.below(4) > 0
+            && let Some(ops) = self.due_return(view.now)
+        {
+            return Intent::Send(vec![self.within(rng, free[0], ops)]);
         }
         if self.mood == Mood::Leaving {
             return self.leave(rng, &free, is_alone_pending);
@@ -140,6 +146,10 @@ impl Client {
             let ops = Self::on(open.file, Op::Close(open.stateid));
             return Intent::Send(vec![self.within(rng, free[0], ops)]);
         }
+        if let Some(held) = self.knowledge.delegations.first().copied() {
+            let ops = Self::on(held.file, Op::ReturnDelegation(held.stateid));
+            return Intent::Send(vec![self.within(rng, free[0], ops)]);
+        }
         if is_alone_pending {
             return Intent::Nothing;
         }
@@ -169,13 +179,13 @@ impl Client {
                     1 => Self::lock_under(rng, &open, open.stateid),
                     2 => match self.knowledge.locks.iter().find(|lock| lock.open == open.stateid.other) {
                         Some(lock) => vec![Op::FreeStateid(lock.stateid)],
-                        None => Self::reopen(rng, &open),
+                        None => self.reopen(rng, &open),
                     },
                     3 => match self.knowledge.locks.iter().find(|lock| lock.open == open.stateid.other) {
                         Some(lock) => Self::unlock(rng, lock, lock.stateid),
-                        None => Self::reopen(rng, &open),
+                        None => self.reopen(rng, &open),
                     },
-                    4 => Self::reopen(rng, &open),
+                    4 => self.reopen(rng, &open),
                     _ => Self::on(open.file, Op::Downgrade { stateid: open.stateid, share: share(rng) }),
                 },
             };
@@ -187,9 +197,9 @@ impl Client {
         Intent::Send(requests)
     }
 
-    fn reopen(rng: &mut Random, open: &KnownOpen) -> Vec<Op> {
-        let open_it =
-            Op::Open { owner: open.owner, share: share(rng), how: How::NoCreate, claim: Claim::Handle };
+    fn reopen(&self, rng: &mut Random, open: &KnownOpen) -> Vec<Op> {
+        let (owner, share, how, claim) = (open.owner, share(rng), How::NoCreate, Claim::Handle);
+        let open_it = Op::Open { owner, share, how, claim, wish: wish(rng, self.minor) };
         vec![Op::PutFile(open.file), open_it, Op::GetFh]
     }
 
@@ -223,9 +233,17 @@ impl Client {
                 None => vec![Op::TestStateid(self.knowledge.stateids())],
             };
         }
+        match one_of(rng, &self.knowledge.delegations) {
+            Some(held) if rng.below(8) == 0 => {
+                let stateid = self.bent(rng, held.stateid, view);
+                return self.work_on_delegation(rng, &held, stateid);
+            }
+            _ if rng.below(16) == 0 => return self.change(rng, view),
+            _ => {}
+        }
         match rng.below(100) {
-            0..=25 => open(rng, view),
-            26..=28 => open_and_more(rng, view),
+            0..=25 => self.open(rng, view),
+            26..=28 => self.open_and_more(rng, view),
             29..=33 => vec![],
             34..=36 => {
                 let stateids = (0..=rng.below(4)).map(|_| self.any_stateid(rng, view)).collect();
@@ -239,11 +257,11 @@ impl Client {
             44..=51 => self.io(rng, view),
             52..=84 => match one_of(rng, &self.knowledge.opens) {
                 Some(open) => self.work_on_open(rng, view, &open),
-                None => open(rng, view),
+                None => self.open(rng, view),
             },
             _ => match one_of(rng, &self.knowledge.locks) {
                 Some(lock) => self.work_on_lock(rng, view, &lock),
-                None => open(rng, view),
+                None => self.open(rng, view),
             },
         }
     }
@@ -301,11 +319,10 @@ impl Client {
             let special = rng.one_of(&[Stateid::ANONYMOUS, Stateid::READ_BYPASS]);
             (FileNo(rng.below(view.files)), special)
         };
-        let at = u64::from(low(rng, u32::try_from(CONTENT).expect("few bytes")));
         let op = if rng.below(2) == 0 {
             Op::Read { stateid }
         } else {
-            Op::Write { stateid, at, value: u8::try_from(1 + rng.below(255)).expect("a byte") }
+            Op::Write { stateid, at: place(rng), value: value(rng) }
         };
         Self::on(file, op)
     }
@@ -358,7 +375,8 @@ pub(super) fn range(rng: &mut Random) -> CellRange {
 /// An open and the locks under it, in one compound.
 fn reclaim_of(want: &Want) -> Vec<Op> {
     let (owner, share) = (want.owner, want.share);
-    let open = Op::Open { owner, share, how: How::NoCreate, claim: Claim::Previous };
+    let (how, claim, wish) = (How::NoCreate, Claim::Previous, Wish::default());
+    let open = Op::Open { owner, share, how, claim, wish };
     let lock = |(owner, kind, cell): &(OwnerNo, Kind, usize)| Op::Lock {
         locker: Locker::Open(Stateid::CURRENT, *owner),
         kind: *kind,
@@ -370,27 +388,34 @@ fn reclaim_of(want: &Want) -> Vec<Op> {
     [Op::PutFile(want.file), open, Op::GetFh].into_iter().chain(locks).collect()
 }
 
-fn open(rng: &mut Random, view: &View) -> Vec<Op> {
-    let (owner, share) = (owner(rng), share(rng));
-    if rng.below(4) == 0 {
-        let file = FileNo(rng.below(view.files));
-        let claim = Claim::Handle;
-        return vec![Op::PutFile(file), Op::Open { owner, share, how: How::NoCreate, claim }, Op::GetFh];
+impl Client {
+    fn open(&self, rng: &mut Random, view: &View) -> Vec<Op> {
+        let (owner, share, wish) = (owner(rng), share(rng), wish(rng, self.minor));
+        if rng.below(4) == 0 {
+            let (file, how, claim) = (FileNo(rng.below(view.files)), How::NoCreate, Claim::Handle);
+            return vec![Op::PutFile(file), Op::Open { owner, share, how, claim, wish }, Op::GetFh];
+        }
+        let how = rng.one_of(&[How::NoCreate, How::NoCreate, How::Unchecked, How::Unchecked, How::Guarded]);
+        let claim = Claim::Name(NameNo(rng.below(view.names)));
+        vec![Op::PutDir, Op::Open { owner, share, how, claim, wish }, Op::GetFh]
     }
-    let how = rng.one_of(&[How::NoCreate, How::NoCreate, How::Unchecked, How::Unchecked, How::Guarded]);
-    let claim = Claim::Name(NameNo(rng.below(view.names)));
-    vec![Op::PutDir, Op::Open { owner, share, how, claim }, Op::GetFh]
-}
 
-/// OPEN and more in one compound, by the current stateid.
-fn open_and_more(rng: &mut Random, view: &View) -> Vec<Op> {
-    let mut ops = open(rng, view);
-    let locker = Locker::Open(Stateid::CURRENT, owner(rng));
-    ops.push(Op::Lock { locker, kind: kind(rng), range: range(rng), right: Right::New });
-    match rng.below(3) {
-        0 => ops.push(Op::Unlock { stateid: Stateid::CURRENT, range: range(rng) }),
-        1 => ops.push(Op::FreeStateid(Stateid::CURRENT)),
-        _ => ops.push(Op::Close(Stateid::CURRENT)),
+    /// OPEN and more in one compound, by the current stateid.
+    fn open_and_more(&self, rng: &mut Random, view: &View) -> Vec<Op> {
+        let mut ops = self.open(rng, view);
+        let current = Stateid::CURRENT;
+        match rng.below(4) {
+            0 => return ops.into_iter().chain([Op::ReturnDelegation(current)]).collect(),
+            1 => return ops.into_iter().chain([Op::Read { stateid: current }]).collect(),
+            _ => {}
+        }
+        let locker = Locker::Open(current, owner(rng));
+        ops.push(Op::Lock { locker, kind: kind(rng), range: range(rng), right: Right::New });
+        match rng.below(3) {
+            0 => ops.push(Op::Unlock { stateid: current, range: range(rng) }),
+            1 => ops.push(Op::FreeStateid(current)),
+            _ => ops.push(Op::Close(current)),
+        }
+        ops
     }
-    ops
 }

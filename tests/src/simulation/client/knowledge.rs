@@ -20,10 +20,19 @@ pub(super) struct KnownLock {
     pub(super) open: [u8; 12],
 }
 
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KnownDelegation {
+    pub(super) stateid: Stateid,
+    pub(super) file: FileNo,
+    /// When it will be returned, once the server has asked for it.
+    pub(super) returns_at: Option<u64>,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Knowledge {
     pub(super) opens: Vec<KnownOpen>,
     pub(super) locks: Vec<KnownLock>,
+    pub(super) delegations: Vec<KnownDelegation>,
     /// What was closed, freed or lost: to be tried again.
     pub(super) dead: Vec<Stateid>,
     /// What was revoked, and is to be freed.
@@ -84,6 +93,7 @@ impl Knowledge {
     pub(super) fn gone(&mut self, stateid: Stateid) {
         self.opens.retain(|open| open.stateid.other != stateid.other);
         self.locks.retain(|lock| lock.stateid.other != stateid.other && lock.open != stateid.other);
+        self.delegations.retain(|held| held.stateid.other != stateid.other);
         self.revoked.retain(|revoked| revoked.other != stateid.other);
         self.dead.push(stateid);
         if self.dead.len() > DEAD {
@@ -107,7 +117,8 @@ impl Knowledge {
 
     pub(super) fn stateids(&self) -> Vec<Stateid> {
         let opens = self.opens.iter().map(|open| open.stateid);
-        opens.chain(self.locks.iter().map(|lock| lock.stateid)).collect()
+        let delegations = self.delegations.iter().map(|held| held.stateid);
+        opens.chain(self.locks.iter().map(|lock| lock.stateid)).chain(delegations).collect()
     }
 
     pub(super) fn lock(&self, stateid: Stateid) -> Option<&KnownLock> {

@@ -1,6 +1,7 @@
 //! A client machine: what it knows, what it waits for, and how it deals with what it is told.
 
 mod actions;
+mod delegations;
 mod knowledge;
 mod replies;
 mod v4_0;
@@ -166,6 +167,7 @@ impl Client {
                         self.belief.give_up_range(file, owner, *range);
                     }
                 }
+                Op::ReturnDelegation(stateid) => self.belief.give_up_delegation(stateid.other),
                 Op::DestroyClientid(_) => self.belief.lose_all(),
                 _ => {}
             }

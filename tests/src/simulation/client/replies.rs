@@ -2,15 +2,16 @@
 
 use bytes::Bytes;
 use dittofs_framework::proto::{
-    ExchangeIdFlags, NFS4ERR_BAD_STATEID, NFS4ERR_BADSESSION, NFS4ERR_COMPLETE_ALREADY, NFS4ERR_EXPIRED,
-    NFS4ERR_RETRY_UNCACHED_REP, NFS4ERR_STALE_CLIENTID, NfsFh4, SequenceStatus, Stateid, Status,
+    ExchangeIdFlags, NFS4ERR_BAD_STATEID, NFS4ERR_BADSESSION, NFS4ERR_COMPLETE_ALREADY,
+    NFS4ERR_DELEG_REVOKED, NFS4ERR_EXPIRED, NFS4ERR_RETRY_UNCACHED_REP, NFS4ERR_STALE_CLIENTID, NfsFh4,
+    SequenceStatus, Stateid, Status,
 };
 use dittofs_framework::testing::{CompoundReply, OpReply};
 use dittofs_framework::xdr::decode_all;
 use dittofs_ops::create_session::CreateSession;
 use dittofs_ops::exchange_id::ExchangeId;
 use dittofs_ops::getfh::GetFh;
-use dittofs_ops::open::Open;
+use dittofs_ops::open::{OPEN4_RESULT_NO_OPEN_STATEID, Open};
 use dittofs_ops::sequence::Sequence;
 use dittofs_ops::test_stateid::TestStateid;
 
@@ -57,7 +58,9 @@ impl Client {
             session.next[slot] = session.next[slot].wrapping_add(1);
         }
         self.renewed = self.renewed.max(Some(pending.sent));
-        let lost = SequenceStatus::EXPIRED_SOME_STATE_REVOKED | SequenceStatus::EXPIRED_ALL_STATE_REVOKED;
+        let lost = SequenceStatus::EXPIRED_SOME_STATE_REVOKED
+            | SequenceStatus::EXPIRED_ALL_STATE_REVOKED
+            | SequenceStatus::RECALLABLE_STATE_REVOKED;
         let flags = decoded::<Sequence>(first).status_flags;
         self.is_missing_state = flags.intersects(lost);
         self.is_told_to_reclaim = flags.contains(SequenceStatus::RESTART_RECLAIM_NEEDED);
@@ -84,10 +87,16 @@ impl Client {
                 self.wants.clear();
             }
             Op::Open { owner, share, claim, .. } => {
-                let stateid = decoded::<Open>(result).stateid;
-                at.current = Some(stateid);
+                let answer = decoded::<Open>(result);
                 at.file = if matches!(claim, Claim::Name(_)) { made } else { at.file };
+                let is_open = answer.rflags & OPEN4_RESULT_NO_OPEN_STATEID == 0;
+                at.current = if is_open { Some(answer.stateid) } else { answer.delegation.stateid() };
                 let Some(file) = at.file else { return };
+                self.delegated(mark, &answer.delegation, file);
+                if !is_open {
+                    return;
+                }
+                let stateid = answer.stateid;
                 self.knowledge.opened(KnownOpen { stateid, file, owner: *owner, share: *share });
                 self.belief.gain_open(mark, stateid.other, file, *share);
             }
@@ -122,12 +131,14 @@ impl Client {
             }
             Op::TestStateid(stateids) => {
                 let answers = decoded::<TestStateid>(result).tsr_status_codes;
-                for (stateid, _) in
-                    stateids.iter().zip(answers).filter(|(_, answer)| *answer == NFS4ERR_EXPIRED)
-                {
+                for (stateid, _) in stateids.iter().zip(answers).filter(|(_, answer)| is_lost(*answer)) {
                     self.knowledge.gone(*stateid);
                     self.knowledge.lost(*stateid);
                 }
+            }
+            Op::ReturnDelegation(stateid) => {
+                self.belief.give_up_delegation(at.resolve(*stateid).other);
+                self.knowledge.gone(at.resolve(*stateid));
             }
             Op::FreeStateid(stateid) => {
                 self.belief.give_up_lock_state(at.resolve(*stateid).other);
@@ -142,12 +153,13 @@ impl Client {
         if status == NFS4ERR_COMPLETE_ALREADY {
             self.needs_complete = false;
         }
-        if status != NFS4ERR_BAD_STATEID && status != NFS4ERR_EXPIRED {
+        if status != NFS4ERR_BAD_STATEID && !is_lost(status) {
             return;
         }
         let stateid = match op {
             Op::Close(stateid)
             | Op::FreeStateid(stateid)
+            | Op::ReturnDelegation(stateid)
             | Op::Downgrade { stateid, .. }
             | Op::Unlock { stateid, .. }
             | Op::Lock { locker: Locker::Open(stateid, _) | Locker::Existing(stateid), .. } => *stateid,
@@ -156,7 +168,7 @@ impl Client {
         let is_current = |known: Stateid| known.other == stateid.other && stateid.seqid <= known.seqid;
         if self.knowledge.stateids().into_iter().any(is_current) {
             self.knowledge.gone(stateid);
-            if status == NFS4ERR_EXPIRED {
+            if is_lost(status) {
                 self.knowledge.lost(stateid);
             }
         }
@@ -201,6 +213,11 @@ impl Client {
             _ => {}
         }
     }
+}
+
+/// Whether it was revoked, and the client is to say that it knows.
+fn is_lost(status: Status) -> bool {
+    status == NFS4ERR_EXPIRED || status == NFS4ERR_DELEG_REVOKED
 }
 
 /// The current filehandle and stateid.

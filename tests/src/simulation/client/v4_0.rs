@@ -1,22 +1,23 @@
 //! A client of minor version 0: one request after the other, each owner with its sequence.
 
 use dittofs_framework::proto::{
-    ClientId, Minor, NFS4ERR_BAD_SEQID, NFS4ERR_EXPIRED, NFS4ERR_STALE_CLIENTID, NFS4ERR_STALE_STATEID,
-    Stateid,
+    ClientId, Minor, NFS4ERR_BAD_SEQID, NFS4ERR_BAD_STATEID, NFS4ERR_EXPIRED, NFS4ERR_STALE_CLIENTID,
+    NFS4ERR_STALE_STATEID, Stateid,
 };
 use dittofs_framework::testing::CompoundReply;
 use dittofs_framework::xdr::decode_all;
 use dittofs_ops::open::{OPEN4_RESULT_CONFIRM, Open};
 use dittofs_ops::setclientid::SetClientid;
 
-use super::actions::{View, kind, low, one_of, owner, range, share};
+use super::actions::{View, kind, one_of, owner, range, share};
+use super::delegations::{place, value};
 use super::knowledge::{KnownLock, KnownOpen, Want};
 use super::replies::made_file;
 use super::{Client, Intent, Pending};
 use crate::Random;
 use crate::simulation::model::advances;
 use crate::simulation::request::{
-    CONTENT, Claim, FileNo, Handles, How, Locker, NameNo, Op, OwnerNo, Request, Right, V40,
+    Claim, FileNo, Handles, How, Locker, NameNo, Op, OwnerNo, Request, Right, V40, Wish,
 };
 
 /// What it has in place of sessions.
@@ -47,6 +48,11 @@ impl Client {
     pub(super) fn next_v4_0(&mut self, rng: &mut Random, view: &View) -> Intent {
         if !self.pending.is_empty() {
             return Intent::Nothing;
+        }
+        if rng.below(4) > 0
+            && let Some(ops) = self.due_return(view.now)
+        {
+            return Intent::Send(vec![self.ask_v4_0((OwnerNo(0), OwnerNo(0)), ops)]);
         }
         let request = match self.clientid {
             None => self.ask_v4_0((OwnerNo(0), OwnerNo(0)), vec![self.identify_v4_0()]),
@@ -87,8 +93,20 @@ impl Client {
             return self.ask_v4_0((open.owner, OwnerNo(0)), ops);
         }
         if let Some(Want { file, owner, share, .. }) = self.wants.pop() {
-            let open = Op::Open { owner, share, how: How::NoCreate, claim: Claim::Previous };
+            let (how, claim, wish) = (How::NoCreate, Claim::Previous, Wish::default());
+            let open = Op::Open { owner, share, how, claim, wish };
             return self.ask_v4_0((owner, OwnerNo(0)), vec![Op::PutFile(file), open, Op::GetFh]);
+        }
+        match one_of(rng, &self.knowledge.delegations) {
+            Some(held) if rng.below(8) == 0 => {
+                let ops = self.work_on_delegation(rng, &held, held.stateid);
+                return self.ask_v4_0((OwnerNo(0), OwnerNo(0)), ops);
+            }
+            _ if rng.below(12) == 0 => {
+                let ops = self.change(rng, view);
+                return self.ask_v4_0((OwnerNo(0), OwnerNo(0)), ops);
+            }
+            _ => {}
         }
         let open = one_of(rng, &self.knowledge.opens);
         let lock = one_of(rng, &self.knowledge.locks);
@@ -108,9 +126,7 @@ impl Client {
                     }
                 };
                 let file = open.map_or(FileNo(rng.below(view.files)), |open| open.file);
-                let at = u64::from(low(rng, u32::try_from(CONTENT).expect("few bytes")));
-                let write =
-                    Op::Write { stateid, at, value: u8::try_from(1 + rng.below(255)).expect("a byte") };
+                let write = Op::Write { stateid, at: place(rng), value: value(rng) };
                 let op = if rng.below(2) == 0 { Op::Read { stateid } } else { write };
                 self.ask_v4_0((OwnerNo(0), OwnerNo(0)), Self::on(file, op))
             }
@@ -125,7 +141,8 @@ impl Client {
         let (owner, share) = (owner(rng), share(rng));
         let how = rng.one_of(&[How::NoCreate, How::Unchecked, How::Unchecked, How::Guarded]);
         let claim = Claim::Name(NameNo(rng.below(view.names)));
-        self.ask_v4_0((owner, OwnerNo(0)), vec![Op::PutDir, Op::Open { owner, share, how, claim }, Op::GetFh])
+        let open = Op::Open { owner, share, how, claim, wish: Wish::default() };
+        self.ask_v4_0((owner, OwnerNo(0)), vec![Op::PutDir, open, Op::GetFh])
     }
 
     fn work_on_open_v4_0(&self, rng: &mut Random, open: &KnownOpen) -> Request {
@@ -171,6 +188,9 @@ impl Client {
                 self.verifier += u64::from(status == NFS4ERR_BAD_SEQID);
                 return self.forget_client();
             }
+            if let (Op::ReturnDelegation(stateid), NFS4ERR_BAD_STATEID) = (op, status) {
+                self.knowledge.gone(*stateid);
+            }
             if !status.is_ok() {
                 return;
             }
@@ -186,6 +206,10 @@ impl Client {
                     | Op::SetClientidConfirm { .. }
                     | Op::PutDir
                     | Op::PutFile(_)
+                    | Op::SaveFh
+                    | Op::Remove(_)
+                    | Op::Rename { .. }
+                    | Op::SetAttributes { .. }
                     | Op::Read { .. }
                     | Op::Write { .. }
             );
@@ -244,6 +268,7 @@ impl Client {
                 let answer: <Open as dittofs_framework::op::Operation>::Res =
                     decode_all(body).expect("OPEN4resok");
                 let (stateid, Some(file)) = (answer.stateid, file) else { return };
+                self.delegated(mark, &answer.delegation, file);
                 self.knowledge.opened(KnownOpen { stateid, file, owner: *owner, share: *share });
                 if answer.rflags & OPEN4_RESULT_CONFIRM != 0 {
                     self.old.unconfirmed.push(*owner);
@@ -275,7 +300,7 @@ impl Client {
                 self.knowledge.advanced(stateid);
                 self.knowledge.narrowed(stateid.other, *share);
             }
-            Op::Close(stateid) => self.knowledge.gone(*stateid),
+            Op::Close(stateid) | Op::ReturnDelegation(stateid) => self.knowledge.gone(*stateid),
             Op::ReleaseLockowner(owner) => {
                 self.old.lock_seqids.retain(|(known, _)| known != owner);
                 let of_owner = |lock: &&KnownLock| lock.owner == *owner;

@@ -86,6 +86,10 @@ impl Model {
     }
 
     pub(crate) fn has_state(&self, id: ClientId) -> bool {
+        self.has_opens(id) || self.delegations.iter().any(|held| held.client == id)
+    }
+
+    pub(super) fn has_opens(&self, id: ClientId) -> bool {
         self.opens.iter().any(|open| open.client == id)
     }
 
@@ -294,6 +298,7 @@ impl Model {
             self.drop_client(id);
         }
         self.reap_v4_0(now);
+        self.reap_delegations(now);
         self.end_grace_if_due(now);
     }
 
@@ -304,6 +309,7 @@ impl Model {
         self.records.retain(|record| record.id != id);
         self.sessions.retain(|session| session.client != id);
         self.opens.retain(|open| open.client != id);
+        self.delegations.retain(|held| held.client != id);
         self.lock_states.retain(|state| state.client != id);
         self.held.retain(|held| held.client != id);
         self.revoked.retain(|revoked| revoked.client != id);

@@ -1,7 +1,9 @@
 //! The naive model: flat lists of everything, searched from end to end. It foretells the status of each operation, or the few
 //! statuses among which the RFC leaves a choice, and then does what the operation did.
 
+mod changes;
 mod clients;
+mod delegations;
 mod io;
 mod locks;
 mod opens;
@@ -15,23 +17,23 @@ mod v4_0;
 use bytes::Bytes;
 use dittofs_framework::compound::Limits;
 use dittofs_framework::op::Operation;
-use dittofs_framework::proto::{
-    ClientId, NFS4_OK, NFS4ERR_GRACE, NFS4ERR_NOENT, NFS4ERR_STALE, NfsFh4, SessionId, Stateid, Status,
-};
+use dittofs_framework::proto::{ClientId, Minor, NFS4_OK, NFS4ERR_STALE, NfsFh4, SessionId, Stateid, Status};
 use dittofs_framework::rpc::ConnectionId;
 use dittofs_framework::testing::{CompoundReply, OpReply};
 use dittofs_framework::xdr::{XdrDecode, decode_all};
 use dittofs_ops::getfh::GetFh;
 
 pub(crate) use clients::Record;
+pub(crate) use delegations::{Delegation, Recalls, Touch};
 pub(crate) use locks::{Held, LockState};
 pub(crate) use opens::Open;
 pub(crate) use owners::{Owner, advances};
 pub(crate) use recovery::{Grace, Incarnation, Reclaims};
-pub(crate) use revocation::Revoked;
+pub(crate) use revocation::{Revoked, Why};
 pub(crate) use sessions::{Admitted, Session};
 pub(crate) use v4_0::Unconfirmed;
 
+use super::policy::{Manner, Offer};
 use super::request::{CONTENT, Claim, FileNo, Handles, NameNo, Op, Request};
 
 /// What may be answered.
@@ -78,6 +80,7 @@ pub(crate) struct Cx {
     pub(crate) connection: ConnectionId,
     pub(crate) client: Option<ClientId>,
     pub(crate) session: Option<SessionId>,
+    pub(crate) minor: Minor,
     pub(crate) fh: Option<Fh>,
     pub(crate) stateid: Option<Stateid>,
 }
@@ -117,6 +120,13 @@ pub(crate) struct Model {
     pub(crate) opens: Vec<Open>,
     pub(crate) lock_states: Vec<LockState>,
     pub(crate) held: Vec<Held>,
+    pub(crate) delegations: Vec<Delegation>,
+    pub(crate) recalls: Recalls,
+    /// Whether the server gives delegations at all.
+    delegates: bool,
+    /// What its policy was asked for the request that is looked at.
+    offer: Option<Offer>,
+    touches: Vec<Touch>,
     /// Stateids that were revoked and not freed.
     pub(crate) revoked: Vec<Revoked>,
     pub(crate) grace: Option<Grace>,
@@ -127,6 +137,8 @@ pub(crate) struct Model {
     pub(crate) purged: Vec<[u8; 12]>,
     /// Requests with a SETCLIENTID or SETCLIENTID_CONFIRM, and what they were answered.
     pub(crate) answered: Vec<(u64, Status, Bytes)>,
+    /// Requests of minor version 0 that must not be carried out twice, and their replies.
+    pub(crate) kept: Vec<(u64, Bytes)>,
     /// What the stateids of this instance of the server begin with.
     pub(crate) epoch: [u8; 4],
     /// Every stateid that was ever given out: none is given out twice for another state.
@@ -136,7 +148,7 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    pub(crate) fn new(lease: u64, limits: Limits, handles: Handles, names: usize) -> Self {
+    pub(crate) fn new(lease: u64, limits: Limits, handles: Handles, names: usize, manner: Manner) -> Self {
         let file = |_| File { is_linked: true, content: [0; CONTENT], len: 0 };
         let there_are = handles.files.len();
         Self {
@@ -151,12 +163,18 @@ impl Model {
             opens: Vec::new(),
             lock_states: Vec::new(),
             held: Vec::new(),
+            delegations: Vec::new(),
+            recalls: Recalls::default(),
+            delegates: manner != Manner::Never,
+            offer: None,
+            touches: Vec::new(),
             revoked: Vec::new(),
             grace: None,
             unconfirmed: Vec::new(),
             owners: Vec::new(),
             purged: Vec::new(),
             answered: Vec::new(),
+            kept: Vec::new(),
             epoch: [0; 4],
             others: Vec::new(),
             clientids: Vec::new(),
@@ -174,9 +192,12 @@ impl Model {
         request: &Request,
         reply: &CompoundReply,
     ) {
-        let uid = request.uid;
+        if self.is_kept(number, reply) {
+            return;
+        }
+        let (uid, minor) = (request.uid, request.minor);
         let mut cx =
-            Cx { number, now, uid, connection, client: None, session: None, fh: None, stateid: None };
+            Cx { number, now, uid, connection, client: None, session: None, minor, fh: None, stateid: None };
         let mut results = reply.results.iter();
         if let Some(sequence) = &request.sequence {
             let first = results.next().expect("a result of SEQUENCE");
@@ -196,6 +217,9 @@ impl Model {
             }
         }
         assert!(results.next().is_none(), "a result more than operations that ran");
+        if request.v4_0.is_some() {
+            self.keep(number, request, reply);
+        }
         if let Some(sequence) = &request.sequence {
             self.keep_reply(sequence, request, reply);
         }
@@ -213,7 +237,9 @@ impl Model {
             Op::PutDir => Self::put(cx, Fh::Dir, result),
             Op::PutFile(file) => Self::put(cx, Fh::File(*file), result),
             Op::GetFh => self.getfh(cx, result),
-            Op::Open { owner, share, how, claim } => self.open(cx, *owner, *share, *how, *claim, result),
+            Op::Open { owner, share, how, claim, wish } => {
+                self.open(cx, (*owner, *share, *wish), *how, *claim, result);
+            }
             Op::Downgrade { stateid, share } => self.downgrade(cx, *stateid, *share, result),
             Op::Close(stateid) => self.close(cx, *stateid, result),
             Op::Lock { locker, kind, range, right } => {
@@ -226,6 +252,10 @@ impl Model {
             Op::Read { stateid } => self.read(cx, *stateid, result),
             Op::Write { stateid, at, value } => self.write(cx, *stateid, *at, *value, result),
             Op::Remove(name) => self.remove(cx, *name, result),
+            Op::SaveFh => check(&Expect::only(NFS4_OK), result),
+            Op::Rename { from, to } => self.rename(cx, *from, *to, result),
+            Op::SetAttributes { stateid, size } => self.set_attributes(cx, *stateid, *size, result),
+            Op::ReturnDelegation(stateid) => self.return_delegation(cx, *stateid, result),
             Op::SetClientid { .. }
             | Op::SetClientidConfirm { .. }
             | Op::Renew(_)
@@ -253,19 +283,6 @@ impl Model {
         }
     }
 
-    fn remove(&mut self, cx: &Cx, name: NameNo, result: &OpReply) {
-        assert_eq!(cx.fh, Some(Fh::Dir));
-        if self.is_in_grace() {
-            return check(&Expect::only(NFS4ERR_GRACE), result);
-        }
-        let Some(file) = self.names[name.0] else {
-            return check(&Expect::only(NFS4ERR_NOENT), result);
-        };
-        check(&Expect::only(NFS4_OK), result);
-        self.files[file.0].is_linked = false;
-        self.names[name.0] = None;
-    }
-
     /// The file that a claim names, if it is there.
     pub(crate) fn claimed(&self, cx: &Cx, claim: Claim) -> Option<FileNo> {
         match claim {
@@ -274,10 +291,11 @@ impl Model {
         }
     }
 
-    /// NFS4ERR_STALE if a file has neither name nor opens.
+    /// NFS4ERR_STALE if a file has neither name nor opens nor delegations.
     pub(crate) fn stale(&self, file: FileNo) -> Option<Status> {
-        let is_there = self.files[file.0].is_linked || self.opens.iter().any(|open| open.file == file);
-        (!is_there).then_some(NFS4ERR_STALE)
+        let is_held = self.opens.iter().any(|open| open.file == file)
+            || self.delegations.iter().any(|held| held.file == file);
+        (!self.files[file.0].is_linked && !is_held).then_some(NFS4ERR_STALE)
     }
 
     pub(crate) fn new_file(&mut self, name: NameNo) -> FileNo {

@@ -2,15 +2,16 @@
 
 use dittofs_framework::proto::{
     ClientId, NFS4ERR_DELAY, NFS4ERR_EXIST, NFS4ERR_INVAL, NFS4ERR_NOENT, NFS4ERR_RECLAIM_CONFLICT,
-    NFS4ERR_SHARE_DENIED, Stateid, Status,
+    NFS4ERR_SHARE_DENIED, Stateid, Status, Wants,
 };
 use dittofs_framework::testing::OpReply;
 use dittofs_ops::open::Open as OpenOp;
 use dittofs_ops::open_downgrade::OpenDowngrade;
 
+use super::delegations::Opener;
 use super::revocation::InTheWay;
 use super::{Cx, Expect, Fh, Model, check, decoded};
-use crate::simulation::request::{Claim, FileNo, How, OwnerNo, Share};
+use crate::simulation::request::{Claim, FileNo, How, OwnerNo, Right, Share, Wish};
 
 /// An open.
 #[derive(Debug, Clone)]
@@ -53,13 +54,13 @@ impl Model {
     pub(super) fn open(
         &mut self,
         cx: &mut Cx,
-        owner: OwnerNo,
-        share: Share,
+        (owner, share, wish): (OwnerNo, Share, Wish),
         how: How,
         claim: Claim,
         result: &OpReply,
     ) {
-        let wrong = self.wrong_with_open(cx, owner, share, how, claim);
+        let (wants, _) = Wants::of_open(cx.minor, wish.0).expect("sensible wants");
+        let wrong = self.wrong_with_open(cx, (owner, share, wants), how, claim);
         check(&Expect::unless(wrong), result);
         if !result.status.is_ok() {
             return;
@@ -68,8 +69,19 @@ impl Model {
             let Claim::Name(name) = claim else { panic!("a handle of no file") };
             self.new_file(name)
         });
-        let stateid = decoded::<OpenOp>(result).stateid;
-        let client = cx.clientid();
+        let answer = decoded::<OpenOp>(result);
+        let (stateid, client) = (answer.stateid, cx.clientid());
+        let opener = Opener { client, owner, file, share, wants };
+        let can_have = claim.right() == Right::New && !self.is_unconfirmed(client, owner);
+        self.check_offer(&opener, can_have);
+        let delegations = self.delegations.len();
+        let is_open = self.opened_and_delegated(cx, &opener, &answer);
+        cx.fh = Some(Fh::File(file));
+        if !is_open {
+            let given = self.delegations[delegations];
+            cx.stateid = Some(Stateid { seqid: 1, other: given.other });
+            return;
+        }
         let mine = |open: &&mut Open| open.client == client && open.owner == owner && open.file == file;
         if let Some(open) = self.opens.iter_mut().find(mine) {
             open.seqid += 1;
@@ -81,15 +93,13 @@ impl Model {
             let (accesses, denies) = (vec![share.access], vec![share.deny]);
             self.opens.push(Open { other: stateid.other, seqid: 1, client, file, owner, accesses, denies });
         }
-        cx.fh = Some(Fh::File(file));
         cx.stateid = Some(stateid);
     }
 
     fn wrong_with_open(
         &mut self,
         cx: &Cx,
-        owner: OwnerNo,
-        share: Share,
+        (owner, share, wants): (OwnerNo, Share, Wants),
         how: How,
         claim: Claim,
     ) -> Vec<Status> {
@@ -118,18 +128,40 @@ impl Model {
                 if claim == Claim::Previous { NFS4ERR_RECLAIM_CONFLICT } else { NFS4ERR_SHARE_DENIED };
             return vec![denied];
         }
-        let is_mine = |open: &Open| (open.client, open.owner, Some(open.file)) == (client, owner, file);
-        if self.opens.iter().any(is_mine) || (self.makes_room_for_open(cx.now) && !is_full) {
-            Vec::new()
-        } else {
-            vec![NFS4ERR_DELAY]
+        let by = (cx.now, Some(client));
+        let met = file.map(|file| self.meet_delegations(by, file, |held| held.excludes_open(share)));
+        if met == Some(InTheWay::Refused) {
+            return vec![NFS4ERR_DELAY];
+        }
+        let opener = file.map(|file| Opener { client, owner, file, share, wants });
+        if self.has_room_for_open(cx.now, opener, client) { Vec::new() } else { vec![NFS4ERR_DELAY] }
+    }
+
+    /// Whether an open that nothing is in the way of exceeds no limit, if need be after clients without a lease went.
+    fn has_room_for_open(&mut self, now: u64, opener: Option<Opener>, client: ClientId) -> bool {
+        let is_mine = |opener: &Opener, open: &Open| {
+            (open.client, open.owner, open.file) == (opener.client, opener.owner, opener.file)
+        };
+        loop {
+            let needs_none = opener.is_some_and(|opener| {
+                self.opens.iter().any(|open| is_mine(&opener, open)) || self.stands_for_open(now, &opener)
+            });
+            if needs_none {
+                return true;
+            }
+            if self.opens.len() < self.limits.state.opens_total {
+                return self.opens_of(client) < self.limits.state.opens_per_client;
+            }
+            if !self.evict(now, Self::has_opens) {
+                return false;
+            }
         }
     }
 
     /// Whether one more open has room in the limit of all, if need be after clients without a lease went.
     fn makes_room_for_open(&mut self, now: u64) -> bool {
         while self.opens.len() >= self.limits.state.opens_total {
-            if !self.evict(now, Self::has_state) {
+            if !self.evict(now, Self::has_opens) {
                 return false;
             }
         }

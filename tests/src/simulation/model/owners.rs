@@ -196,6 +196,12 @@ impl Model {
         if is_open { Turn::Runs } else { Turn::Refused(NFS4ERR_BAD_SEQID) }
     }
 
+    /// Whether an open-owner of minor version 0 is to be confirmed.
+    pub(super) fn is_unconfirmed(&self, client: ClientId, owner: OwnerNo) -> bool {
+        let name = Name { client, kind: Kind::Open, owner };
+        self.owners.iter().any(|owner| owner.name == name && !owner.is_confirmed)
+    }
+
     fn replay(&mut self, cx: &mut Cx, name: Name, last: &Last, result: &OpReply) {
         if self.is_canceled(name.client) {
             return check(&Expect::only(NFS4ERR_EXPIRED), result);

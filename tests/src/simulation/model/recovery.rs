@@ -68,11 +68,14 @@ impl Model {
         self.opens.clear();
         self.lock_states.clear();
         self.held.clear();
+        self.delegations.clear();
+        self.recalls.forget_all();
         self.revoked.clear();
         self.unconfirmed.clear();
         self.owners.clear();
         self.purged.clear();
         self.answered.clear();
+        self.kept.clear();
         self.epoch = [0; 4];
         let (waiting, on_record) =
             (on_record.unwrap_or_default().to_vec(), on_record.unwrap_or_default().to_vec());

@@ -12,6 +12,16 @@ pub(crate) struct Revoked {
     pub(crate) client: ClientId,
     /// The open that a lock stateid hangs on.
     pub(crate) open: Option<[u8; 12]>,
+    pub(crate) why: Why,
+}
+
+/// Why something was revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// It was in somebody's way, and the client's lease had run out.
+    LeaseExpired,
+    /// A delegation that was not returned for a lease.
+    NotReturned,
 }
 
 /// What opens in the way do to a request.
@@ -46,20 +56,24 @@ impl Model {
         self.cancel(open.client);
     }
 
-    fn cancel(&mut self, id: ClientId) {
+    pub(super) fn cancel(&mut self, id: ClientId) {
         let of_v4_0 = |record: &&mut Record| record.id == id && record.protocol == Protocol::V4_0;
         let Some(record) = self.records.iter_mut().find(of_v4_0) else { return };
         record.is_canceled = true;
         for open in self.opens.iter().filter(|open| open.client == id).cloned().collect::<Vec<_>>() {
             self.revoke_one(&open);
         }
+        let held = self.delegations.iter().filter(|held| held.client == id);
+        for other in held.map(|held| held.other).collect::<Vec<_>>() {
+            self.revoke_delegation(other, Why::LeaseExpired);
+        }
     }
 
     fn revoke_one(&mut self, open: &Open) {
-        let client = open.client;
+        let (client, why) = (open.client, Why::LeaseExpired);
         let under = self.lock_states.iter().filter(|lock| lock.open == open.other);
-        let under = under.map(|lock| Revoked { other: lock.other, client, open: Some(open.other) });
-        let revoked: Vec<_> = under.chain([Revoked { other: open.other, client, open: None }]).collect();
+        let under = under.map(|lock| Revoked { other: lock.other, client, open: Some(open.other), why });
+        let revoked: Vec<_> = under.chain([Revoked { other: open.other, client, open: None, why }]).collect();
         self.remove_open(open.other);
         self.forget(client);
         self.revoked.extend(revoked);
@@ -72,7 +86,7 @@ impl Model {
         self.lock_states.retain(|lock| lock.other != other);
         self.held.retain(|held| held.state != other);
         self.forget(client);
-        self.revoked.push(Revoked { other, client, open });
+        self.revoked.push(Revoked { other, client, open, why: Why::LeaseExpired });
         self.cancel(client);
     }
 
@@ -92,10 +106,13 @@ impl Model {
         let mut flags = SequenceStatus::empty();
         let is_told = self.record(client).is_some_and(|record| record.reclaims.is_told);
         flags.set(SequenceStatus::RESTART_RECLAIM_NEEDED, is_told);
-        let lost_some = self.revoked.iter().any(|revoked| revoked.client == client);
+        let has_lost =
+            |why| self.revoked.iter().any(|revoked| revoked.client == client && revoked.why == why);
+        let lost_some = has_lost(Why::LeaseExpired);
         let has_some = self.has_state(client);
         flags.set(SequenceStatus::EXPIRED_SOME_STATE_REVOKED, lost_some && has_some);
         flags.set(SequenceStatus::EXPIRED_ALL_STATE_REVOKED, lost_some && !has_some);
+        flags.set(SequenceStatus::RECALLABLE_STATE_REVOKED, has_lost(Why::NotReturned));
         flags
     }
 }

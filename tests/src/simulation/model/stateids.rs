@@ -1,19 +1,20 @@
 //! What a stateid stands for: the checks of RFC 8881 section 8.2.4, TEST_STATEID and FREE_STATEID.
 
 use dittofs_framework::proto::{
-    ClientId, NFS4_OK, NFS4ERR_BAD_STATEID, NFS4ERR_EXPIRED, NFS4ERR_LOCKS_HELD, NFS4ERR_OLD_STATEID,
-    Stateid, Status,
+    ClientId, NFS4_OK, NFS4ERR_BAD_STATEID, NFS4ERR_DELEG_REVOKED, NFS4ERR_EXPIRED, NFS4ERR_LOCKS_HELD,
+    NFS4ERR_OLD_STATEID, Stateid, Status,
 };
 use dittofs_framework::testing::OpReply;
 use dittofs_ops::test_stateid::TestStateid;
 
-use super::{Cx, Expect, LockState, Model, Open, Revoked, check, decoded};
+use super::{Cx, Delegation, Expect, LockState, Model, Open, Revoked, Why, check, decoded};
 
 /// The state behind a stateid.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Found<'a> {
     Open(&'a Open),
     Lock(&'a LockState),
+    Delegation(&'a Delegation),
 }
 
 impl Found<'_> {
@@ -21,6 +22,8 @@ impl Found<'_> {
         match self {
             Self::Open(open) => open.seqid,
             Self::Lock(lock) => lock.seqid,
+            // It never changes.
+            Self::Delegation(_) => 1,
         }
     }
 }
@@ -57,7 +60,9 @@ impl Model {
         self.check_revoked(client, other)?;
         let open = self.opens.iter().find(|open| open.other == other && open.client == client);
         let lock = self.lock_states.iter().find(|lock| lock.other == other && lock.client == client);
-        open.map(Found::Open).or(lock.map(Found::Lock)).ok_or(NFS4ERR_BAD_STATEID)
+        let held = self.delegations.iter().find(|held| held.other == other && held.client == client);
+        let found = open.map(Found::Open).or(lock.map(Found::Lock)).or(held.map(Found::Delegation));
+        found.ok_or(NFS4ERR_BAD_STATEID)
     }
 
     /// The state of a client behind a stateid of any type, on any file.
@@ -67,9 +72,19 @@ impl Model {
         Ok(found)
     }
 
-    fn check_revoked(&self, client: ClientId, other: [u8; 12]) -> Result<(), Status> {
-        let is_it = |revoked: &Revoked| revoked.other == other && revoked.client == client;
-        if self.revoked.iter().any(is_it) { Err(NFS4ERR_EXPIRED) } else { Ok(()) }
+    pub(super) fn check_revoked(&self, client: ClientId, other: [u8; 12]) -> Result<(), Status> {
+        let is_it = |revoked: &&Revoked| revoked.other == other && revoked.client == client;
+        match self.revoked.iter().find(is_it).map(|revoked| revoked.why) {
+            Some(Why::LeaseExpired) => Err(NFS4ERR_EXPIRED),
+            Some(Why::NotReturned) => Err(NFS4ERR_DELEG_REVOKED),
+            None => Ok(()),
+        }
+    }
+
+    /// The same for operations on opens and locks: to them a delegation is nothing, whether it was revoked or not.
+    fn check_lost(&self, client: ClientId, other: [u8; 12]) -> Result<(), Status> {
+        let lost = self.check_revoked(client, other);
+        lost.map_err(|status| if status == NFS4ERR_DELEG_REVOKED { NFS4ERR_BAD_STATEID } else { status })
     }
 
     /// The open with a stateid, on the current file.
@@ -77,7 +92,7 @@ impl Model {
         let is_it = |open: &&Open| {
             open.other == stateid.other && open.client == cx.clientid() && Some(open.file) == cx.file()
         };
-        self.check_revoked(cx.clientid(), stateid.other)?;
+        self.check_lost(cx.clientid(), stateid.other)?;
         let open = self.opens.iter().find(is_it).ok_or(NFS4ERR_BAD_STATEID)?;
         check_seqid(open.seqid, stateid.seqid)?;
         Ok(open)
@@ -88,7 +103,7 @@ impl Model {
         let is_it = |lock: &&LockState| {
             lock.other == stateid.other && lock.client == cx.clientid() && Some(lock.file) == cx.file()
         };
-        self.check_revoked(cx.clientid(), stateid.other)?;
+        self.check_lost(cx.clientid(), stateid.other)?;
         let lock = self.lock_states.iter().find(is_it).ok_or(NFS4ERR_BAD_STATEID)?;
         check_seqid(lock.seqid, stateid.seqid)?;
         Ok(lock)
@@ -108,9 +123,9 @@ impl Model {
         let stateid = cx.resolve(stateid);
         let wrong = match self.find(cx.clientid(), stateid) {
             // The client has learned of it.
-            Err(NFS4ERR_EXPIRED) => Vec::new(),
+            Err(NFS4ERR_EXPIRED | NFS4ERR_DELEG_REVOKED) => Vec::new(),
             Err(status) => vec![status],
-            Ok(Found::Open(_)) => vec![NFS4ERR_LOCKS_HELD],
+            Ok(Found::Open(_) | Found::Delegation(_)) => vec![NFS4ERR_LOCKS_HELD],
             Ok(Found::Lock(lock)) if self.held.iter().any(|held| held.state == lock.other) => {
                 vec![NFS4ERR_LOCKS_HELD]
             }

@@ -4,14 +4,14 @@ use dittofs_framework::proto::{
     ClientId, NFS4_OK, NFS4ERR_BAD_STATEID, NFS4ERR_CLID_INUSE, NFS4ERR_DELAY, NFS4ERR_EXPIRED,
     NFS4ERR_LOCKS_HELD, NFS4ERR_STALE_CLIENTID, NFS4ERR_STALE_STATEID, Stateid, Status,
 };
-use dittofs_framework::testing::OpReply;
+use dittofs_framework::testing::{CompoundReply, OpReply};
 use dittofs_framework::xdr::decode_all;
 use dittofs_ops::open::{OPEN4_RESULT_CONFIRM, Open as OpenOp};
 use dittofs_ops::setclientid::SetClientid;
 
 use super::owners::{Kind, Name, stateid_of};
-use super::{Cx, Expect, Model, Protocol, Record, check, decoded};
-use crate::simulation::request::{Claim, ClientNo, Op, OwnerNo, V40};
+use super::{Cx, Expect, Model, Protocol, Record, Why, check, decoded};
+use crate::simulation::request::{Claim, ClientNo, Op, OwnerNo, Request, V40};
 
 /// A SETCLIENTID that nobody has confirmed.
 #[derive(Debug)]
@@ -45,8 +45,18 @@ impl Model {
                 Err(status) => check(&Expect::only(status), result),
             },
             Op::ReleaseLockowner(owner) => self.release_lockowner(cx, v40, *owner, result),
-            Op::Read { stateid } | Op::Write { stateid, .. } if !stateid.is_special() => {
+            Op::Read { stateid }
+            | Op::Write { stateid, .. }
+            | Op::SetAttributes { stateid, size: Some(_) }
+            | Op::ReturnDelegation(stateid)
+                if !stateid.is_special() =>
+            {
                 self.io_v4_0(cx, *stateid, op, result);
+            }
+            Op::SetAttributes { stateid, size: None } => {
+                // The stateid says who asks, if it is one that is good for anything.
+                let _ = self.use_stateid(cx, *stateid);
+                self.run(cx, op, result);
             }
             Op::Open { .. }
             | Op::OpenConfirm(_)
@@ -70,9 +80,34 @@ impl Model {
         is_known
     }
 
+    /// Whether a request was answered before that must not be carried out twice: it is answered as it was then.
+    pub(super) fn is_kept(&self, number: Option<u64>, reply: &CompoundReply) -> bool {
+        let kept = self.kept.iter().find(|(known, _)| Some(*known) == number);
+        if let Some((_, kept)) = kept {
+            assert_eq!(reply.raw, *kept, "the answer to a retransmission");
+        }
+        kept.is_some()
+    }
+
+    pub(super) fn keep(&mut self, number: Option<u64>, request: &Request, reply: &CompoundReply) {
+        let is_to_keep = |op: &Op| {
+            matches!(
+                op,
+                Op::Remove(_) | Op::Rename { .. } | Op::SetAttributes { .. } | Op::ReturnDelegation(_)
+            )
+        };
+        if let (Some(number), true) = (number, request.ops.iter().any(is_to_keep)) {
+            self.kept.push((number, reply.raw.clone()));
+        }
+    }
+
     fn io_v4_0(&mut self, cx: &mut Cx, stateid: Stateid, op: &Op, result: &OpReply) {
+        let is_return = matches!(op, Op::ReturnDelegation(_));
         let unconfirmed = self.owners.iter().any(|owner| {
-            owner.name.kind == Kind::Open && !owner.is_confirmed && owner.stateids.contains(&stateid.other)
+            !is_return
+                && owner.name.kind == Kind::Open
+                && !owner.is_confirmed
+                && owner.stateids.contains(&stateid.other)
         });
         // It renews no lease.
         if unconfirmed {
@@ -92,7 +127,8 @@ impl Model {
         let other = stateid.other;
         let of_open = self.opens.iter().find(|open| open.other == other).map(|open| open.client);
         let of_lock = self.lock_states.iter().find(|lock| lock.other == other).map(|lock| lock.client);
-        let client = of_open.or(of_lock).filter(|id| self.is_v4_0(*id));
+        let of_delegation = self.delegations.iter().find(|held| held.other == other).map(|held| held.client);
+        let client = of_open.or(of_lock).or(of_delegation).filter(|id| self.is_v4_0(*id));
         let Some(client) = client else { return Err(self.stateid_errors(other)) };
         self.renew(client, cx.now);
         cx.client = Some(client);
@@ -104,13 +140,17 @@ impl Model {
     }
 
     /// What a stateid is answered with that leads nowhere.
-    fn stateid_errors(&self, other: [u8; 12]) -> Vec<Status> {
+    fn stateid_errors(&mut self, other: [u8; 12]) -> Vec<Status> {
         let is_special = Stateid { seqid: 0, other }.is_special();
         if !is_special && other[..4] != self.epoch {
             return vec![NFS4ERR_STALE_STATEID];
         }
-        if self.revoked.iter().any(|revoked| revoked.other == other && self.is_v4_0(revoked.client)) {
-            return vec![NFS4ERR_EXPIRED];
+        let revoked = self.revoked.iter().find(|revoked| revoked.other == other);
+        match revoked.filter(|revoked| self.is_v4_0(revoked.client)).map(|revoked| revoked.why) {
+            Some(Why::LeaseExpired) => return vec![NFS4ERR_EXPIRED],
+            // With this the client has been told.
+            Some(Why::NotReturned) => self.revoked.retain(|revoked| revoked.other != other),
+            None => {}
         }
         // For a while it is known that it was of a client that is gone.
         if self.purged.contains(&other) {
