@@ -105,7 +105,7 @@ impl CallbackStanding {
     /// Waits, as long as it is not known whether the client answers, for so long at the most. A client that does not answer is waited for
     /// once.
     pub(crate) async fn settled(&self, most: Duration) {
-        if self.has_waited.load(Ordering::Relaxed) {
+        if most.is_zero() || self.has_waited.load(Ordering::Relaxed) {
             return;
         }
         let settled = async {

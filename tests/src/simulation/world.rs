@@ -83,6 +83,7 @@ fn limits(rng: &mut Random) -> Limits {
     limits.sessions.slots_per_session = limits.sessions.slots_initial;
     // Nothing in a simulated server waits for anything, and what is to be remembered is.
     limits.state.recall_wait = Duration::ZERO;
+    limits.callbacks.proof_wait = Duration::ZERO;
     limits.state.regrant_after = Duration::from_millis(rng.one_of(&[0, 300, 5_000]));
     limits.duplicates.age = Duration::from_hours(1000);
     if rng.below(2) == 0 {

@@ -210,12 +210,13 @@ impl Model {
         let (file, client, recalled) = (held.file, held.client, held.recalled.unwrap_or(now));
         self.recalls.last.retain(|(of, _)| *of != file);
         self.recalls.last.push((file, now));
-        if !self.has_lease(client, now) {
-            self.revoke_delegation(other, Why::LeaseExpired);
-            return InTheWay::Nothing;
-        }
+        // One that answers no recall may be silent altogether: what it is told is that it did not return this one.
         if now - recalled >= self.lease {
             self.revoke_delegation(other, Why::NotReturned);
+            return InTheWay::Nothing;
+        }
+        if !self.has_lease(client, now) {
+            self.revoke_delegation(other, Why::LeaseExpired);
             return InTheWay::Nothing;
         }
         if is_new {
