@@ -7,8 +7,13 @@ use dittofs_framework::attr::{
 use dittofs_framework::compound::CompoundContext;
 use dittofs_framework::export::ExportNode;
 use dittofs_framework::fs::{Attributes, FsError, FsUsage};
+use dittofs_framework::op::OpDescriptor;
 use dittofs_framework::proto::{Minor, NFS4_OK, NFS4ERR_INVAL, Status};
+use dittofs_framework::state::FileKey;
 use dittofs_framework::xdr::XdrWriter;
+
+use crate::fault::fs_error;
+use crate::kept;
 
 /// Refuses attributes that can be set but not read (RFC 8881 section 5.5, RFC 9754 section 5).
 pub(crate) fn check_readable(minor: Minor, wanted: Bitmap) -> Result<(), Status> {
@@ -43,6 +48,23 @@ impl ObjectAttributes {
             mounted_on_fileid = covered.fs().attributes(&cx.request, &covered.node, wanted).await?.fileid;
         }
         Ok(Self { attributes, usage, mounted_on_fileid })
+    }
+
+    /// Like [`fetch`](Self::fetch), and asks the client that holds a write delegation of the object for what it knows better.
+    pub(crate) async fn fetch_current(
+        cx: &CompoundContext<'_>,
+        row: &OpDescriptor,
+        at: &ExportNode,
+        wanted: Bitmap,
+    ) -> Result<Self, Status> {
+        let mut fetched = Self::fetch(cx, at, wanted).await.map_err(|error| fs_error(row, error))?;
+        if let Some(held) = cx.service().state().write_delegated(cx.caller(), &FileKey::from(at))
+            && !wanted.and(kept::KEPT).is_empty()
+        {
+            // Boxed: so rare a thing must not make the future of every GETATTR large.
+            fetched.attributes = Box::pin(kept::ask(cx, row, at, wanted, held)).await?;
+        }
+        Ok(fetched)
     }
 
     /// Writes the fattr4 of `at` with those of the `wanted` attributes that are supported.

@@ -7,7 +7,6 @@ use dittofs_framework::proto::{Fattr4, NFS4ERR_ATTRNOTSUPP, NFS4ERR_INVAL, Statu
 use dittofs_framework::xdr::{XdrWriter, encode_to_bytes};
 
 use crate::attributes::{ObjectAttributes, write_only};
-use crate::fault::fs_error;
 
 /// Whether the current filehandle's object has exactly these attributes: each value has one form in XDR, so that the forms are
 /// compared.
@@ -25,8 +24,8 @@ pub(crate) async fn is_same(
     if !assumed.attrmask.minus(at.export.supported(cx.minor())).is_empty() {
         return Err(NFS4ERR_ATTRNOTSUPP);
     }
-    let fetched = ObjectAttributes::fetch(cx, at, assumed.attrmask).await;
+    let fetched = ObjectAttributes::fetch_current(cx, row, at, assumed.attrmask).await?;
     let mut actual = XdrWriter::new();
-    fetched.map_err(|error| fs_error(row, error))?.encode(cx, at, assumed.attrmask, &mut actual);
+    fetched.encode(cx, at, assumed.attrmask, &mut actual);
     Ok(actual.finish().to_bytes() == encode_to_bytes(assumed))
 }

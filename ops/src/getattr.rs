@@ -9,7 +9,6 @@ use dittofs_framework::{register_operation, xdr_struct};
 
 use crate::attributes::{ObjectAttributes, check_readable};
 use crate::errors;
-use crate::fault::fs_error;
 
 xdr_struct! {
     /// GETATTR4args.
@@ -50,8 +49,8 @@ impl Operation for GetAttr {
         let wanted = args.attr_request;
         check_readable(cx.minor(), wanted)?;
         let at = cx.current()?;
-        let fetched = ObjectAttributes::fetch(cx, at, wanted).await;
-        fetched.map_err(|error| fs_error(&Self::DESCRIPTOR, error))?.encode(cx, at, wanted, reply);
+        let fetched = ObjectAttributes::fetch_current(cx, &Self::DESCRIPTOR, at, wanted).await?;
+        fetched.encode(cx, at, wanted, reply);
         Ok(())
     }
 }

@@ -31,6 +31,7 @@ pub mod getfh;
 pub mod getxattr;
 pub mod io;
 pub mod io_advise;
+mod kept;
 pub mod link;
 pub mod listxattrs;
 pub mod lock;

@@ -2,13 +2,12 @@
 
 use dittofs_framework::attr::{Bitmap, attributes_changed, attrset, decode_setattr};
 use dittofs_framework::compound::{CompoundContext, DirEdit, DirOutcome};
-use dittofs_framework::fs::{Authority, SetTime};
+use dittofs_framework::fs::{Authority, SetAttributes, SetTime};
 use dittofs_framework::op::{OpDescriptor, OpFlags, OpResult, Operation};
 use dittofs_framework::proto::{
-    Fattr4, FileType, Minor, NFS4ERR_BAD_STATEID, NFS4ERR_INVAL, NFS4ERR_ISDIR, NFS4ERR_WRONG_TYPE,
-    OP_SETATTR, Stateid, Status,
+    Fattr4, FileType, Minor, NFS4ERR_INVAL, NFS4ERR_ISDIR, NFS4ERR_WRONG_TYPE, OP_SETATTR, Stateid, Status,
 };
-use dittofs_framework::state::{Io, RecallReason};
+use dittofs_framework::state::{FileKey, Io, RecallReason};
 use dittofs_framework::{register_operation, xdr_struct};
 
 use crate::fault::{file_type, fs_error};
@@ -42,14 +41,13 @@ impl Operation for SetAttr {
 
     async fn call(&self, cx: &mut CompoundContext<'_>, args: Setattr4Args) -> OpResult<Bitmap> {
         let at = cx.current()?;
-        let set = decode_setattr(&args.obj_attributes, &cx.attr_server(&at.export))?;
-        if [set.time_access, set.time_modify].iter().any(|time| matches!(time, Some(SetTime::Delegated(_)))) {
-            // Only the holder of a delegation has such times to set (RFC 9754 section 5), and none was ever given.
-            return Err(NFS4ERR_BAD_STATEID.into());
-        }
-        // The stateid matters for the size alone.
+        let mut set = decode_setattr(&args.obj_attributes, &cx.attr_server(&at.export))?;
+        let attributes = attrset(&set);
+        let keeps_times = check_times(cx, args.stateid, &mut set)?;
+        // Else the stateid matters for the size alone.
         let authority = match set.size {
             Some(_) => size_authority(cx, args.stateid).await?,
+            None if keeps_times => Authority::Open,
             None => Authority::Credentials,
         };
         let _change = change::begin_with_stateid(cx, &args.stateid, at, RecallReason::Attributes).await?;
@@ -57,8 +55,22 @@ impl Operation for SetAttr {
         let done = at.fs().set_attributes(&cx.request, &at.node, &set, authority).await;
         dir_change.end(DirOutcome::of(&done)).await;
         done.map_err(|error| fs_error(&Self::DESCRIPTOR, error))?;
-        Ok(attrset(&set))
+        Ok(attributes)
     }
+}
+
+/// Whether times are set that the client keeps by a delegation, which must be the stateid's (RFC 9754 section 5): one of modification
+/// from before the delegation was given is ignored.
+fn check_times(cx: &CompoundContext<'_>, stateid: Stateid, set: &mut SetAttributes) -> Result<bool, Status> {
+    if ![set.time_access, set.time_modify].iter().any(|time| matches!(time, Some(SetTime::Delegated(_)))) {
+        return Ok(false);
+    }
+    let stateid = cx.stateid(stateid)?;
+    let file = FileKey::from(cx.current()?);
+    let original = cx.service().state().timestamps_kept(cx.caller(), &stateid, &file)?;
+    set.time_modify =
+        set.time_modify.filter(|time| !matches!(time, SetTime::Delegated(time) if *time < original));
+    Ok(true)
 }
 
 /// On what authority the size is set, which "has the same locking requirements as a corresponding WRITE". Only a regular file has one

@@ -12,7 +12,7 @@ use crate::op::OpFlags;
 use crate::proto::{
     ClientId, Minor, NFS4ERR_BAD_STATEID, NFS4ERR_BADHANDLE, NFS4ERR_NOFILEHANDLE, NFS4ERR_OP_NOT_IN_SESSION,
     NFS4ERR_REP_TOO_BIG, NFS4ERR_REP_TOO_BIG_TO_CACHE, NFS4ERR_RESOURCE, NFS4ERR_STALE, NfsTime, OpNum,
-    OpenArguments4, Stateid, Status,
+    Stateid, Status,
 };
 use crate::rpc::{Connection, Principal};
 use crate::session::{ConnectionSessions, Session, SlotGuard, Within};
@@ -89,7 +89,7 @@ impl Nfs4Service {
             max_write: u64::from(self.limits.max_io),
             notif_delay: NfsTime::from(self.limits.notifications.delay),
             has_xattrs: export.fs.xattrs().is_some(),
-            open_arguments: &OpenArguments4::WITHOUT_DELEGATIONS,
+            open_arguments: self.open_arguments,
             ids: &*self.ids,
         }
     }

@@ -263,6 +263,18 @@ impl OpenArguments4 {
         open_claim: Bitmap::of(&[0, 1, 4]),
         create_mode: Bitmap::of(&[0, 1, 2, 3]),
     };
+
+    /// Of a server that gives delegations, of files and of their times, and in place of opens.
+    pub const WITH_DELEGATIONS: Self = Self {
+        share_access_want: Self::WITHOUT_DELEGATIONS
+            .share_access_want
+            .with(OPEN_ARGS_SHARE_ACCESS_WANT_ANY_DELEG)
+            .with(OPEN_ARGS_SHARE_ACCESS_WANT_DELEG_TIMESTAMPS)
+            .with(OPEN_ARGS_SHARE_ACCESS_WANT_OPEN_XOR_DELEGATION),
+        // CLAIM_DELEGATE_CUR, CLAIM_DELEG_CUR_FH.
+        open_claim: Self::WITHOUT_DELEGATIONS.open_claim.with(2).with(5),
+        ..Self::WITHOUT_DELEGATIONS
+    };
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::ids::{FileKey, Seqid, StateKey};
 use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::fs::{OpenHold, ShareAccess};
-use crate::proto::{ClientId, SessionId, Stateid};
+use crate::proto::{ClientId, NfsTime, SessionId, Stateid};
 
 /// What a delegation lets its holder do on its own (RFC 8881 sections 10.4 and 10.9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -166,6 +166,8 @@ pub(super) struct Shadow {
     pub(super) is_modified: bool,
     /// The holder keeps the timestamps as well (RFC 9754).
     pub(super) has_timestamps: bool,
+    /// time_modify when the delegation was given.
+    pub(super) time_modify: NfsTime,
 }
 
 impl Delegation {

@@ -13,7 +13,7 @@ use super::table::{Place, StateRef, StateTable};
 use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::fs::{OpenHold, ShareAccess};
-use crate::proto::{ClientId, NFS4ERR_BAD_STATEID, NFS4ERR_OPENMODE, Stateid, Status};
+use crate::proto::{ClientId, NFS4ERR_BAD_STATEID, NFS4ERR_OPENMODE, NfsTime, Stateid, Status};
 
 /// A delegation that is to be given if nothing is in its way.
 #[derive(Debug, Clone, Copy)]
@@ -329,14 +329,33 @@ impl StateTable {
                 stateid: self.stateid(held.key, Delegation::SEQID),
                 change: held.shadow.change,
                 is_modified: held.shadow.is_modified,
+                time_modify: held.shadow.time_modify,
                 timestamps: if held.shadow.has_timestamps { Timestamps::Holder } else { Timestamps::Server },
             })
         })?
     }
 
-    /// Notes what the change attribute was when a write delegation was given: "sc" of RFC 8881 section 10.4.3.
-    pub fn note_granted_change(&self, stateid: &Stateid, change: u64) {
-        self.with_shadow(stateid, |shadow| shadow.change = Some(change));
+    /// Notes what change and time_modify were when a write delegation was given: the first is "sc" of RFC 8881 section 10.4.3, the
+    /// second the "original time" of RFC 9754 section 5.
+    pub fn note_granted(&self, stateid: &Stateid, change: u64, time_modify: NfsTime) {
+        self.with_shadow(stateid, |shadow| {
+            (shadow.change, shadow.time_modify) = (Some(change), time_modify);
+        });
+    }
+
+    /// Whether a client keeps the timestamps of a file by this delegation (RFC 9754 section 5): what time_modify was when it was
+    /// given. NFS4ERR_BAD_STATEID if it does not.
+    pub fn timestamps_kept(
+        &self,
+        caller: Caller,
+        stateid: &Stateid,
+        file: &FileKey,
+    ) -> Result<NfsTime, Status> {
+        self.on_state(caller, stateid, Some(file), |at, inner| {
+            let held = inner.delegations.find(at.client, at.key).ok_or(NFS4ERR_BAD_STATEID)?;
+            check_seqid(Delegation::SEQID, stateid.seqid)?;
+            if held.shadow.has_timestamps { Ok(held.shadow.time_modify) } else { Err(NFS4ERR_BAD_STATEID) }
+        })
     }
 
     /// Notes that the holder of a write delegation has modified the file, and gives the change attribute that is told of it,
@@ -383,6 +402,8 @@ pub struct WriteDelegated {
     pub change: Option<u64>,
     /// It was seen to have modified the file.
     pub is_modified: bool,
+    /// time_modify when it was given the delegation.
+    pub time_modify: NfsTime,
     /// Who keeps the timestamps.
     pub timestamps: Timestamps,
 }

@@ -1,6 +1,6 @@
 //! The delegation that an OPEN gives (RFC 8881 section 10.4, RFC 9754).
 
-use dittofs_framework::attr::{Bitmap, FATTR4_CHANGE};
+use dittofs_framework::attr::{Bitmap, FATTR4_CHANGE, FATTR4_TIME_MODIFY};
 use dittofs_framework::client::{CallbackPath, Client};
 use dittofs_framework::compound::{Claim, CompoundContext};
 use dittofs_framework::export::ExportNode;
@@ -14,8 +14,8 @@ use dittofs_framework::state::{
     RecallReason, ShareDeny, Timestamps, WhyNot,
 };
 
-/// The change attribute alone.
-const CHANGE: AttrMask = Bitmap::of(&[FATTR4_CHANGE]);
+/// What tells later whether the holder has changed the file.
+const KNOWN: AttrMask = Bitmap::of(&[FATTR4_CHANGE, FATTR4_TIME_MODIFY]);
 
 /// The delegation that is to be given with a new open, as far as the client and the policy want one.
 pub(super) async fn request(
@@ -124,8 +124,8 @@ pub(crate) async fn given(
         }
         DelegationType::Write => {
             // Without it, others are answered as if the file were modified: that is no reason to fail.
-            if let Ok(attributes) = file.fs().attributes(&cx.request, &file.node, CHANGE).await {
-                cx.service().state().note_granted_change(&stateid, attributes.change);
+            if let Ok(known) = file.fs().attributes(&cx.request, &file.node, KNOWN).await {
+                cx.service().state().note_granted(&stateid, known.change, known.time_modify);
             }
             // No room is reserved for what the client may have to write, so it is to write at close (RFC 8881 section 10.4.1).
             let space_limit = NfsSpaceLimit4::Size(0);

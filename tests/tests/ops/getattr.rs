@@ -1,5 +1,7 @@
 //! Origin: the statements of the RFC, one by one.
-//! RFC: 8881 sections 5.5, 5.8.2.23 and 18.7.
+//! RFC: 8881 sections 5.5, 5.8.2.23 and 18.7, 9754 section 3.
+
+use std::sync::Arc;
 
 use dittofs_framework::attr::{
     Bitmap, FATTR4_CHANGE, FATTR4_FILEHANDLE, FATTR4_FILEID, FATTR4_FSID, FATTR4_LEASE_TIME, FATTR4_MODE,
@@ -7,7 +9,10 @@ use dittofs_framework::attr::{
     FATTR4_SUPPATTR_EXCLCREAT, FATTR4_SUPPORTED_ATTRS, FATTR4_TIME_ACCESS_SET, FATTR4_TIME_DELEG_ACCESS,
     FATTR4_TIME_DELEG_MODIFY, FATTR4_TIME_MODIFY_SET, FATTR4_TYPE, WRITE_ONLY, known_in,
 };
-use dittofs_framework::proto::{FileType, Fsid, Minor, NFS4_OK, NFS4ERR_INVAL, NfsFh4, Status};
+use dittofs_framework::proto::{
+    FileType, Fsid, Minor, NFS4_OK, NFS4ERR_INVAL, NfsFh4, OpenArguments4, Status,
+};
+use dittofs_framework::state::{DelegationPolicy, GrantWhenUncontended, NoDelegations};
 use dittofs_framework::xdr::XdrEncode;
 use dittofs_ops::getattr::{GetAttr, Getattr4Args};
 use dittofs_tests::{SessionOptions, TestServerOptions};
@@ -76,6 +81,27 @@ async fn what_a_minor_version_does_not_have_is_absent() {
     let args = Getattr4Args { attr_request: Bitmap::of(&[FATTR4_TYPE, FATTR4_TIME_DELEG_ACCESS]) };
     let answer = tree.run::<GetAttr>(&["export"], &args).await.unwrap().obj_attributes;
     assert_eq!(answer.attrmask, Bitmap::of(&[FATTR4_TYPE]));
+    tree.stop().await;
+}
+
+/// RFC 9754 section 3: what OPEN takes depends on whether delegations are given at all.
+#[rstest]
+#[case::given(Arc::new(GrantWhenUncontended), &[3, 4, 5, 20, 21], &[0, 1, 2, 4, 5])]
+#[case::not_given(Arc::new(NoDelegations), &[4, 5], &[0, 1, 4])]
+#[tokio::test]
+async fn open_arguments_are_those_that_open_takes(
+    #[case] policy: Arc<dyn DelegationPolicy>,
+    #[case] wants: &[u32],
+    #[case] claims: &[u32],
+) {
+    let server = TestServerOptions { delegations: Some(policy), ..TestServerOptions::default() };
+    let mut tree = Tree::with(server, SessionOptions::default()).await;
+    let arguments: OpenArguments4 = tree.attribute(&["export"], FATTR4_OPEN_ARGUMENTS).await;
+    assert_eq!(arguments.share_access_want, Bitmap::of(wants));
+    assert_eq!(arguments.open_claim, Bitmap::of(claims));
+    assert_eq!(arguments.share_access, Bitmap::of(&[1, 2, 3]));
+    assert_eq!(arguments.share_deny, Bitmap::of(&[0, 1, 2, 3]));
+    assert_eq!(arguments.create_mode, Bitmap::of(&[0, 1, 2, 3]));
     tree.stop().await;
 }
 

@@ -10,15 +10,17 @@ use dittofs_framework::op::Operation;
 use dittofs_framework::proto::{
     Fattr4, FileType, NFS4_OK, NFS4ERR_ACCESS, NFS4ERR_ATTRNOTSUPP, NFS4ERR_BAD_STATEID, NFS4ERR_BADOWNER,
     NFS4ERR_BADXDR, NFS4ERR_FBIG, NFS4ERR_INVAL, NFS4ERR_ISDIR, NFS4ERR_LOCKED, NFS4ERR_OPENMODE,
-    NFS4ERR_PERM, NFS4ERR_ROFS, NFS4ERR_WRONG_TYPE, NfsTime, Stateid, Status,
+    NFS4ERR_PERM, NFS4ERR_ROFS, NFS4ERR_WRONG_TYPE, NfsTime, OPEN4_SHARE_ACCESS_WANT_DELEG_TIMESTAMPS,
+    Stateid, Status,
 };
-use dittofs_framework::xdr::{Opaque, Utf8};
+use dittofs_framework::xdr::{Opaque, Utf8, XdrEncode};
 use dittofs_ops::open::Open;
 use dittofs_ops::putfh::{PutFh, Putfh4Args};
 use dittofs_ops::setattr::{SetAttr, Setattr4Args};
 use dittofs_tests::{BOTH, Client, READ, SetTime, mode_attr, open_args, size_attr, unchecked};
 use rstest::rstest;
 
+use crate::delegated::Delegated;
 use crate::tree::{Asks, Kind, Tree, by_kind, fattr};
 
 const LONG_AGO: NfsTime = NfsTime { seconds: -86_400, nseconds: 999_999_999 };
@@ -123,6 +125,53 @@ async fn attributes_are_refused_and_none_is_set(#[case] attributes: Fattr4, #[ca
     assert_eq!(reply.error_body::<Bitmap>(), Bitmap::EMPTY);
     assert_eq!(tree.attribute::<u32>(&["export", "file"], FATTR4_MODE).await, mode);
     tree.stop().await;
+}
+
+/// RFC 9754 section 5: who keeps the times by a delegation may set them, with it. What is from before the delegation is ignored, what is
+/// from after now is now, and a time of access changes nothing else.
+#[tokio::test]
+async fn the_holder_of_a_delegation_sets_the_times_that_it_kept() {
+    let mut world = Delegated::new().await;
+    let held = world.delegate(BOTH | 0x200 | OPEN4_SHARE_ACCESS_WANT_DELEG_TIMESTAMPS).await;
+    let fh = held.file.fh.clone();
+    let times = |access, modify| {
+        let values: [(u32, &dyn XdrEncode); 2] =
+            [(FATTR4_TIME_DELEG_ACCESS, access), (FATTR4_TIME_DELEG_MODIFY, modify)];
+        Setattr4Args { stateid: held.stateid, obj_attributes: fattr(&values) }
+    };
+    let modified: NfsTime = world.holder.attribute(&fh, FATTR4_TIME_MODIFY).await;
+    let accessed: NfsTime = world.holder.attribute(&fh, FATTR4_TIME_ACCESS).await;
+    let change: u64 = world.holder.attribute(&fh, FATTR4_CHANGE).await;
+    let set = world.run::<SetAttr>(&held, &times(&LONG_AGO, &LONG_AGO)).await;
+    assert_eq!(set, Ok(Bitmap::of(&[FATTR4_TIME_DELEG_ACCESS, FATTR4_TIME_DELEG_MODIFY])));
+    assert_eq!(world.holder.attribute::<NfsTime>(&fh, FATTR4_TIME_MODIFY).await, modified);
+    assert_eq!(world.holder.attribute::<NfsTime>(&fh, FATTR4_TIME_ACCESS).await, accessed);
+    assert_eq!(world.holder.attribute::<u64>(&fh, FATTR4_CHANGE).await, change, "nothing was set");
+
+    let later = NfsTime { nseconds: modified.nseconds, seconds: modified.seconds };
+    let far = NfsTime { seconds: i64::MAX, nseconds: 0 };
+    world.run::<SetAttr>(&held, &times(&far, &later)).await.unwrap();
+    assert_eq!(world.holder.attribute::<NfsTime>(&fh, FATTR4_TIME_MODIFY).await, later);
+    let accessed_now: NfsTime = world.holder.attribute(&fh, FATTR4_TIME_ACCESS).await;
+    assert!(accessed_now > accessed && accessed_now < far);
+    assert!(world.holder.attribute::<u64>(&fh, FATTR4_CHANGE).await > change);
+    world.stop().await;
+}
+
+/// A delegation that does not keep them is not enough, and neither is an open.
+#[rstest]
+#[case::without_times(BOTH | 0x200, false)]
+#[case::for_reading(READ | 0x100 | OPEN4_SHARE_ACCESS_WANT_DELEG_TIMESTAMPS, false)]
+#[case::of_the_open(BOTH | 0x200 | OPEN4_SHARE_ACCESS_WANT_DELEG_TIMESTAMPS, true)]
+#[tokio::test]
+async fn nobody_else_sets_the_times_of_a_delegation(#[case] share_access: u32, #[case] of_open: bool) {
+    let mut world = Delegated::new().await;
+    let held = world.delegate(share_access).await;
+    let stateid = if of_open { held.file.stateid } else { held.stateid };
+    let obj_attributes = fattr(&[(FATTR4_TIME_DELEG_MODIFY, &LONG_AGO)]);
+    let set = world.run::<SetAttr>(&held, &Setattr4Args { stateid, obj_attributes }).await;
+    assert_eq!(set, Err(NFS4ERR_BAD_STATEID));
+    world.stop().await;
 }
 
 #[tokio::test]
