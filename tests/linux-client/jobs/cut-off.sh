@@ -37,6 +37,8 @@ check 'the lease is known' test "$lease" -gt 0
 echo 0123456789 >quiet
 cp quiet wanted
 cp quiet other
+# Open here as well: no delegation makes the other client keep its locks to itself.
+exec 7<quiet 8<wanted 9<other
 
 # Nobody wants the lock: it is still held after the lease, and what is written under it arrives.
 hold quiet "$DIR2/quiet" fcntl write 0 0
