@@ -5,21 +5,26 @@
 #![allow(clippy::expect_used)] // a benchmark may stop where a server may not
 
 use std::cell::{Cell, RefCell};
+use std::future::IntoFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dittofs_framework::client::{Client, ClientName, Protocol, UserId};
 use dittofs_framework::clock::Timestamp;
+use dittofs_framework::compound::Limits;
 use dittofs_framework::export::ExportId;
 use dittofs_framework::fs::{NodeHandle, OpenHold, ShareAccess};
-use dittofs_framework::proto::{ClientId, OpaqueId, Stateid};
+use dittofs_framework::proto::{ClientId, OPEN4_SHARE_ACCESS_WANT_NO_DELEG, OpaqueId, Stateid};
 use dittofs_framework::rpc::AuthFlavor;
 use dittofs_framework::state::{
     BesideOpen, Caller, DelegationClaim, DelegationRequest, DelegationType, Effects, FileKey, RecallReason,
     Refused, StateLimits, StateTable, Timestamps,
 };
+use dittofs_tests::callbacks::{DelegClient, Delegation};
+use dittofs_tests::{OpenFile, TestServer, TestServerOptions};
 use divan::{AllocProfiler, Bencher};
 use mimalloc::MiMalloc;
+use tokio::runtime::{Builder, Runtime};
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler<MiMalloc> = AllocProfiler::new(MiMalloc);
@@ -77,18 +82,7 @@ impl World {
     }
 
     fn grant(&self, n: u64) -> Stateid {
-        let request = DelegationRequest {
-            kind: DelegationType::Read,
-            origin: None,
-            timestamps: Timestamps::Server,
-            open: BesideOpen::Always,
-            claim: DelegationClaim::New,
-        };
-        let (holder, file) = (Shape::holder(n), self.shape.file(n));
-        let checked = (0, ShareAccess::READ);
-        let hold = OpenHold::new(());
-        let granted = self.table.want_delegation(NOW, holder, &file, &hold, checked, &request);
-        granted.expect("a client").expect("nothing in the way").stateid
+        delegate(&self.table, Shape::holder(n), &self.shape.file(n))
     }
 
     /// The next place in an order that jumps about.
@@ -126,6 +120,19 @@ impl World {
         let returned = self.table.return_delegation(caller, stateid, &self.shape.file(n));
         returned.expect("a delegation").run();
     }
+}
+
+fn delegate(table: &StateTable, holder: ClientId, file: &FileKey) -> Stateid {
+    let request = DelegationRequest {
+        kind: DelegationType::Read,
+        origin: None,
+        timestamps: Timestamps::Server,
+        open: BesideOpen::Always,
+        claim: DelegationClaim::New,
+    };
+    let checked = (0, ShareAccess::READ);
+    let granted = table.want_delegation(NOW, holder, file, &OpenHold::new(()), checked, &request);
+    granted.expect("a client").expect("nothing in the way").stateid
 }
 
 fn client(id: u64) -> Client {
@@ -171,6 +178,87 @@ fn listed(bencher: Bencher<'_, '_>, shape: Shape) {
     let stateids = world.stateids.borrow();
     let middle = stateids.get(stateids.len() / 2).copied();
     bencher.bench_local(|| world.table.delegations(None, middle.as_ref(), 1_000));
+}
+
+/// A server on a socket, with clients that answer.
+struct Wire {
+    runtime: Runtime,
+    holder: DelegClient,
+    other: DelegClient,
+    /// The rest of those who hold something. They are never asked for it.
+    _others: Vec<DelegClient>,
+    server: TestServer,
+}
+
+const FILE: &str = "file";
+
+impl Wire {
+    fn new() -> Self {
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("threads");
+        let (server, mut holders, mut other) = runtime.block_on(async {
+            let mut limits = Limits::default();
+            limits.state.regrant_after = Duration::ZERO;
+            let server = TestServer::start_with(TestServerOptions { limits, ..Default::default() }).await;
+            let mut holders = Vec::new();
+            for n in 0..CLIENTS {
+                holders.push(DelegClient::new(&server, &format!("holder {n}")).await);
+            }
+            let other = DelegClient::new(&server, "other").await;
+            (server, holders, other)
+        });
+        for (n, holder) in (0..DELEGATIONS).zip((0..holders.len()).cycle()) {
+            let holder = holders.get_mut(holder).expect("a client").session().clientid;
+            // No file has such a number.
+            let file = FileKey { export: ExportId(1), node: NodeHandle::from_u64(u64::MAX - n) };
+            delegate(server.service.state(), holder, &file);
+        }
+        runtime.block_on(async {
+            let made = other.open_write(FILE).wanting(OPEN4_SHARE_ACCESS_WANT_NO_DELEG).await;
+            other.close(&made.file()).await;
+        });
+        let holder = holders.pop().expect("a hundred");
+        Self { runtime, holder, other, _others: holders, server }
+    }
+
+    fn delegated(&mut self) -> Delegation {
+        let Self { runtime, holder, .. } = self;
+        runtime.block_on(async { holder.open_read(FILE).wanting_read().await.read_delegation() })
+    }
+
+    /// Another client opens the file for writing, and the holder returns the delegation when it is asked to.
+    fn open(&mut self, delegation: &Delegation) -> OpenFile {
+        let Self { runtime, holder, other, .. } = self;
+        runtime.block_on(async {
+            let opening = other.open_write(FILE).wanting(OPEN4_SHARE_ACCESS_WANT_NO_DELEG).into_future();
+            let (opened, ()) = tokio::join!(opening, holder.give_back_when_recalled(delegation));
+            opened.file()
+        })
+    }
+
+    fn close(&mut self, file: &OpenFile) {
+        self.runtime.block_on(self.other.close(file));
+    }
+}
+
+/// The OPEN of a client that has to wait for another's delegation: OPEN, CB_RECALL, DELEGRETURN and their replies, over the loopback
+/// interface.
+#[divan::bench(sample_count = 500, sample_size = 1)]
+fn recalled_over_the_wire(bencher: Bencher<'_, '_>) {
+    let wire = RefCell::new(Wire::new());
+    let opened = RefCell::new(None);
+    let prepare = || {
+        let mut wire = wire.borrow_mut();
+        if let Some(file) = opened.take() {
+            wire.close(&file);
+        }
+        wire.delegated()
+    };
+    bencher.with_inputs(prepare).bench_local_refs(|delegation| {
+        let file = wire.borrow_mut().open(delegation);
+        opened.replace(Some(file));
+    });
+    let held = wire.borrow().server.service.census().state.delegations;
+    assert!(held >= usize::try_from(DELEGATIONS).expect("fits"), "{held}");
 }
 
 /// All the delegations.
