@@ -8,6 +8,7 @@ mod gate;
 mod local;
 mod locks;
 pub mod path;
+mod policy;
 mod random;
 mod requests;
 mod server;
@@ -19,6 +20,7 @@ pub use client::{Client, Session, SessionOptions, create_session_args, exchange_
 pub use gate::Gate;
 pub use local::LocalSession;
 pub use locks::*;
+pub use policy::DirectoriesToEverybody;
 pub use random::Random;
 pub use requests::{CacheThis, cut_off, with_word};
 pub use server::{TestServer, TestServerOptions};

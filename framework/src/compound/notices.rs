@@ -8,11 +8,15 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use super::Nfs4Service;
 use crate::client::Client;
 use crate::export::ExportNode;
-use crate::proto::{CbArgs, CbNotify4Args, ClientId};
+use crate::proto::{
+    CbArgs, CbNotify4Args, ClientId, NFS4_OK, NFS4ERR_BAD_STATEID, NFS4ERR_BADHANDLE, NFS4ERR_DELAY,
+};
 use crate::state::{DirEvent, DirNotice, DirTold, Effects, FileKey, NotifyLimits, RecallReason};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::xdr::Opaque;
 
+/// Most bytes of a callback that are not changes: headers of RPC with a credential, CB_COMPOUND, CB_SEQUENCE, stateid and filehandle.
+const BEFORE_CHANGES: usize = 1024;
 /// The least time between two looks at what is due: a clock that stands still must not make them follow each other at once.
 const LOOK_INTERVAL_MIN: Duration = Duration::from_millis(1);
 
@@ -20,7 +24,7 @@ const LOOK_INTERVAL_MIN: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(super) struct Notices {
     /// There is something new to do.
-    wake: Arc<Notify>,
+    wake: Notify,
     in_flight: Arc<Semaphore>,
     counters: NoticeCounters,
 }
@@ -46,14 +50,10 @@ pub struct NoticeCounts {
 impl Notices {
     pub(super) fn new(limits: &NotifyLimits) -> Self {
         Self {
-            wake: Arc::default(),
+            wake: Notify::new(),
             in_flight: Arc::new(Semaphore::new(limits.in_flight)),
             counters: NoticeCounters::default(),
         }
-    }
-
-    pub(super) fn wake(&self) -> &Arc<Notify> {
-        &self.wake
     }
 }
 
@@ -82,9 +82,12 @@ impl Nfs4Service {
     /// Heeds what file systems tell, and sends to clients what they are to be told when it is time, until it is dropped.
     /// [`NfsServer::serve`](crate::nfs_server::NfsServer::serve) runs it beside the server.
     pub async fn run_notices(self: Arc<Self>) {
+        tokio::join!(self.run_upcalls(), self.clone().send_notices());
+    }
+
+    async fn send_notices(self: Arc<Self>) {
         loop {
             let woken = self.notices.wake.notified();
-            self.heed_upcalls().await;
             while let Some((notice, permit)) = self.next_notice().await {
                 tokio::spawn(self.clone().deliver(notice, permit));
             }
@@ -101,13 +104,24 @@ impl Nfs4Service {
     /// The next CB_NOTIFY that is due, once there may be one more.
     async fn next_notice(&self) -> Option<(DirNotice, OwnedSemaphorePermit)> {
         let permit = self.notices.in_flight.clone().acquire_owned().await.ok()?;
-        let room = self.limits.notifications.batch_bytes;
-        loop {
-            match self.state.next_notice(self.clock.now(), room)? {
-                Ok(notice) => return Some((notice, permit)),
-                Err(recalled) => self.settle_later(recalled),
+        while let Some(due) = self.state.next_due_notice(self.clock.now()) {
+            let room = self.room_for_changes(&due.client);
+            match self.state.take_notice(self.clock.now(), due, room) {
+                Some(Ok(notice)) => return Some((notice, permit)),
+                Some(Err(recalled)) => self.settle_later(recalled),
+                None => {}
             }
         }
+        None
+    }
+
+    /// How many bytes of changes a CB_NOTIFY to a client may have.
+    fn room_for_changes(&self, client: &Client) -> usize {
+        let sessions = self.sessions.sessions_of(client);
+        let requests = sessions.iter().map(|session| session.back().attrs().max_request_size);
+        // Each session may be the one that it is sent in.
+        let smallest = requests.min().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0);
+        smallest.saturating_sub(BEFORE_CHANGES).min(self.limits.notifications.batch_bytes)
     }
 
     /// Sends a CB_NOTIFY. If it does not arrive, the delegation is recalled: what the client does not learn in one way it learns in the
@@ -132,8 +146,18 @@ impl Nfs4Service {
         self.notices.wake.notify_one();
     }
 
+    /// Whether a client has taken a CB_NOTIFY.
     async fn notify(&self, client: &Arc<Client>, args: CbNotify4Args) -> bool {
-        let told = self.call_back(client, CbArgs::Notify(args)).await;
-        told.is_ok_and(|res| res.status().is_ok())
+        let limits = &self.limits.callbacks;
+        for tried in 0..limits.tries {
+            match self.call_back(client, CbArgs::Notify(args.clone())).await.map(|res| res.status()) {
+                Ok(NFS4_OK) => return true,
+                // It is busy, or has not seen the reply yet that gives it the delegation.
+                Ok(NFS4ERR_DELAY | NFS4ERR_BAD_STATEID | NFS4ERR_BADHANDLE) => {}
+                Ok(_) | Err(_) => return false,
+            }
+            tokio::time::sleep(limits.backoff(tried)).await;
+        }
+        false
     }
 }

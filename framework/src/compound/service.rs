@@ -312,7 +312,7 @@ impl Nfs4ServiceBuilder {
             dialing: Dialing { dialer, addresses: self.callback_addresses },
         };
         let notices = Notices::new(&self.limits.notifications);
-        let upcalls = UpcallQueue::new(self.limits.notifications.upcalls, notices.wake().clone());
+        let upcalls = UpcallQueue::new(self.limits.notifications.upcalls);
         let open_arguments = if self.delegation_policy.is_enabled() {
             &OpenArguments4::WITH_DELEGATIONS
         } else {

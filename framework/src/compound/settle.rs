@@ -70,7 +70,12 @@ impl Nfs4Service {
             effects.add(rest);
         }
         for (client, why) in &revoked_from {
-            log_limited!(info, clientid = client.id().0, reason = why.name(), "state of a client was revoked");
+            log_limited!(
+                info,
+                clientid = client.id().0,
+                reason = why.name(),
+                "state of a client was revoked"
+            );
         }
         let revoked_from = revoked_from.into_iter().map(|(client, _)| client);
         self.unsettled.add_revoked(revoked_from);

@@ -17,8 +17,8 @@ use crate::state::{FileKey, RecallReason};
 pub(super) struct UpcallQueue {
     queue: Mutex<Queue>,
     limit: usize,
-    /// There is something to do for whoever sends notifications.
-    wake: Arc<Notify>,
+    /// There is something to heed.
+    wake: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -29,8 +29,8 @@ struct Queue {
 }
 
 impl UpcallQueue {
-    pub(super) fn new(limit: usize, wake: Arc<Notify>) -> Arc<Self> {
-        Arc::new(Self { queue: Mutex::default(), limit, wake })
+    pub(super) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self { queue: Mutex::default(), limit, wake: Notify::new() })
     }
 
     /// Asks all file systems to tell.
@@ -79,8 +79,17 @@ impl Upcalls for OfExport {
 }
 
 impl Nfs4Service {
+    /// Heeds what file systems tell, until it is dropped.
+    pub(super) async fn run_upcalls(&self) {
+        loop {
+            let woken = self.upcalls.wake.notified();
+            self.heed_upcalls().await;
+            woken.await;
+        }
+    }
+
     /// Recalls delegations for what file systems have told, or tells their holders.
-    pub(super) async fn heed_upcalls(&self) {
+    async fn heed_upcalls(&self) {
         while let Some(export) = self.upcalls.pop_overrun() {
             for file in self.state.delegated_files(export) {
                 self.recall_for_upcall(&file).await;

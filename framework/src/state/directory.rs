@@ -121,6 +121,14 @@ pub struct DirChanging<'a> {
     pub wants: SmallVec<[DirWants; 1]>,
 }
 
+/// A directory delegation whose holder may have to be told something.
+#[derive(Debug)]
+pub struct DueNotice {
+    /// The holder.
+    pub client: Arc<Client>,
+    key: StateKey,
+}
+
 /// Changes that a client is to be told now.
 #[derive(Debug, Clone)]
 pub struct DirNotice {
@@ -307,31 +315,42 @@ impl StateTable {
         self.due_notices.lock().first().map(|(due, _)| *due)
     }
 
-    /// The next CB_NOTIFY that is due, with so many bytes of changes at most. Changes that do not fit are recalled for: these effects come
-    /// instead.
-    pub fn next_notice(&self, now: Timestamp, room: usize) -> Option<Result<DirNotice, Effects>> {
-        while let Some(key) = self.pop_due(now) {
-            let taken = self.on_delegation(key, |dir, inner, holder| {
-                let held = inner.delegations.of_mut(holder)?;
-                let watch = held.watch.as_mut().filter(|_| held.recalled_at.is_none())?;
-                match watch.queue.take(now, room) {
-                    Batch::Nothing => None,
-                    Batch::Changes(changes) => Some(Ok(DirNotice {
-                        client: held.client.client.clone(),
-                        stateid: self.stateid(key, Delegation::SEQID),
-                        dir: *dir,
-                        changes,
-                    })),
-                    Batch::TooBig => {
-                        Some(Err(self.recall_of(dir, inner, now, holder, RecallReason::Notification)))
-                    }
-                }
-            });
-            if taken.is_some() {
-                return taken;
+    /// The next delegation whose holder may have to be told something now.
+    pub fn next_due_notice(&self, now: Timestamp) -> Option<DueNotice> {
+        loop {
+            let key = self.pop_due(now)?;
+            let client = self.stateids.shard(&key).get(&key).map(|state| state.client.client.clone());
+            if let Some(client) = client {
+                return Some(DueNotice { client, key });
             }
         }
-        None
+    }
+
+    /// What the holder is to be told: so many bytes of changes at most. A change that does not fit is recalled for: these effects come
+    /// instead.
+    pub fn take_notice(
+        &self,
+        now: Timestamp,
+        due: DueNotice,
+        room: usize,
+    ) -> Option<Result<DirNotice, Effects>> {
+        let DueNotice { client, key } = due;
+        self.on_delegation(key, |dir, inner, holder| {
+            let held = inner.delegations.of_mut(holder)?;
+            let watch = held.watch.as_mut().filter(|_| held.recalled_at.is_none())?;
+            match watch.queue.take(now, room) {
+                Batch::Nothing => None,
+                Batch::Changes(changes) => Some(Ok(DirNotice {
+                    client,
+                    stateid: self.stateid(key, Delegation::SEQID),
+                    dir: *dir,
+                    changes,
+                })),
+                Batch::TooBig => {
+                    Some(Err(self.recall_of(dir, inner, now, holder, RecallReason::Notification)))
+                }
+            }
+        })
     }
 
     fn pop_due(&self, now: Timestamp) -> Option<StateKey> {

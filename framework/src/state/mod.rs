@@ -52,7 +52,7 @@ mod waiters;
 pub use caller::Caller;
 pub use delegation::{DelegationType, DelegationView, Recall, RecallReason, ReferringCall};
 pub use delegation_counters::{DelegationCounts, RevokeReason};
-pub use directory::{DirChanging, DirEvent, DirNotice, DirTerms, DirTold, DirWants};
+pub use directory::{DirChanging, DirEvent, DirNotice, DirTerms, DirTold, DirWants, DueNotice};
 pub use effects::{Effects, Refused, Scarce};
 pub use grant::{
     BesideOpen, DelegationClaim, DelegationPressure, DelegationRequest, GrantedDelegation, Timestamps,

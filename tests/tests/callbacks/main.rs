@@ -4,4 +4,7 @@
 
 mod answers;
 mod backchannel;
+mod directory;
+mod shared_fs;
+mod upcalls;
 mod v4_0;

@@ -10,45 +10,33 @@ use dittofs_framework::attr::{
     Bitmap, FATTR4_CHANGE, FATTR4_DIR_NOTIF_DELAY, FATTR4_DIRENT_NOTIF_DELAY, FATTR4_FILEHANDLE, FATTR4_MODE,
     FATTR4_RDATTR_ERROR, FATTR4_SIZE, FATTR4_SPACE_FREE, FATTR4_TIME_MODIFY_SET,
 };
-use dittofs_framework::client::CallbackPath;
 use dittofs_framework::compound::Limits;
 use dittofs_framework::proto::{
     NFS4_OK, NFS4ERR_ACCESS, NFS4ERR_BAD_STATEID, NFS4ERR_DELAY, NFS4ERR_DIRDELEG_UNAVAIL, NFS4ERR_GRACE,
     NFS4ERR_INVAL, NFS4ERR_NOTDIR, NFS4ERR_STALE, NfsFh4, NfsTime, NotifyType, Stateid, Status, component,
 };
-use dittofs_framework::state::{
-    DelegationPolicy, DelegationQuestion, DelegationType, NoDelegations, NotifyLimits, StateLimits,
-};
+use dittofs_framework::state::{NoDelegations, NotifyLimits, StateLimits};
 use dittofs_ops::delegreturn::{DelegReturn, Delegreturn4Args};
 use dittofs_ops::get_dir_delegation::{
     GetDirDelegation, GetDirDelegation4Args, GetDirDelegation4Res, GetDirDelegation4ResOk,
 };
 use dittofs_ops::readdir::{ReadDir, Readdir4Args};
 use dittofs_ops::remove::{Remove, Remove4Args};
-use dittofs_tests::{Client, Session, SessionOptions, TestServer, TestServerOptions};
+use dittofs_tests::{Client, DirectoriesToEverybody, Session, SessionOptions, TestServer, TestServerOptions};
 use rstest::rstest;
 
 use crate::common::{Object, World, put};
 use crate::plain::Plain;
 
-/// Offers a directory delegation to everybody, whether there is a way to call them back or not.
-struct ToEverybody;
-
-impl DelegationPolicy for ToEverybody {
-    fn offer(&self, _: &DelegationQuestion) -> Option<DelegationType> {
-        None
-    }
-
-    fn offers_directory(&self, _: CallbackPath, _: usize) -> bool {
-        true
-    }
-}
-
 /// Nothing of whom has to be waited for.
 fn options() -> TestServerOptions {
     let state = StateLimits { recall_wait: Duration::ZERO, ..StateLimits::default() };
     let limits = Limits { state, ..Limits::default() };
-    TestServerOptions { limits, delegations: Some(Arc::new(ToEverybody)), ..TestServerOptions::default() }
+    TestServerOptions {
+        limits,
+        delegations: Some(Arc::new(DirectoriesToEverybody)),
+        ..TestServerOptions::default()
+    }
 }
 
 async fn world() -> World {

@@ -79,9 +79,14 @@ impl World {
         effects.recalls.iter().map(|recall| recall.client.id()).collect()
     }
 
+    fn take(&self, ms: u64, room: usize) -> Option<Result<DirNotice, Effects>> {
+        let take = |due| self.table.take_notice(at_ms(ms), due, room);
+        std::iter::from_fn(|| self.table.next_due_notice(at_ms(ms))).find_map(take)
+    }
+
     /// What is to be sent now: to whom, and the numbers.
     fn notices(&self, ms: u64) -> Vec<(ClientId, Stateid, Vec<u8>)> {
-        let next = || self.table.next_notice(at_ms(ms), 1000).map(|notice| notice.expect("nothing too long"));
+        let next = || Some(self.take(ms, 1000)?.expect("nothing too long"));
         let numbers = |notice: &DirNotice| notice.changes.iter().map(|change| change.vals[0]).collect();
         let all = std::iter::from_fn(next);
         let all = all.map(|notice| (notice.client.id(), notice.stateid, numbers(&notice))).collect();
@@ -204,7 +209,7 @@ fn what_is_too_long_is_recalled_for() {
     let world = World::new();
     world.watch(ALICE, terms(ENTRIES)).expect("a delegation");
     world.changed(0, None, DirEvent::Add, 1);
-    let recalled = world.table.next_notice(at_ms(DELAY_MS), 8).expect("something").expect_err("no room");
+    let recalled = world.take(DELAY_MS, 8).expect("something").expect_err("no room");
     assert_eq!(recalled.recalls.len(), 1);
 }
 
