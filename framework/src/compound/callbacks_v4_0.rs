@@ -1,6 +1,7 @@
 //! Calls to clients of minor version 0, which are not called over their own connections.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::callback::{
 };
 use crate::client::Client;
 use crate::log_limited;
-use crate::proto::{AuthSysParms, CbArgs, CbClient4, CbRes, ClientId, Gids};
+use crate::proto::{AuthSysParms, CbArgs, CbClient4, CbOp, CbRes, ClientId, Gids};
 use crate::rpc::{AuthFlavor, Principal};
 
 /// A path is found down within this part of a lease, so that the client hears of it by RENEW before a delegation that it cannot be
@@ -51,6 +52,9 @@ impl Nfs4Service {
     }
 
     /// Carries out one operation at a client of minor version 0.
+    ///
+    /// What is not answered `within` that time shows that callbacks do not come through. A CB_RECALL is waited for all the same,
+    /// as long as its connection lasts: it must not be sent again over the same (RFC 7530 section 3.1.1), and may yet be answered.
     pub async fn call_v4_0(
         &self,
         client: &Client,
@@ -58,7 +62,12 @@ impl Nfs4Service {
         within: Duration,
     ) -> Result<CbRes, CallbackError> {
         let (path, dialer) = self.way_to(client)?;
-        until(self.patience(within), &path, path.call_back(dialer, op)).await
+        let most = if op.op() == CbOp::Recall { self.lease } else { Duration::ZERO };
+        let mut call = pin!(path.call_back(dialer, op));
+        match until(self.patience(within), &path, call.as_mut()).await {
+            Err(CallbackError::TimedOut) => until(most, &path, call).await,
+            result => result,
+        }
     }
 
     fn patience(&self, within: Duration) -> Duration {

@@ -19,7 +19,9 @@ use dittofs_framework::testing::{RpcCredential, RpcPeer};
 use dittofs_framework::xdr::encode_to_bytes;
 use dittofs_ops::renew::{Renew, Renew4Args};
 use dittofs_ops::setclientid::SetClientid4Args;
-use dittofs_tests::callbacks::{Answer, CallbackListener, Callbacks, DelegClient, Delegation, universal};
+use dittofs_tests::callbacks::{
+    Answer, CallbackListener, Callbacks, DelegClient, Delegation, Hold, universal,
+};
 use dittofs_tests::*;
 use rstest::rstest;
 use tokio::io::AsyncReadExt;
@@ -304,5 +306,33 @@ async fn a_delegation_is_recalled(#[case] lost: usize) {
     drop(opened);
     holder.callbacks().assert_sound();
     assert_eq!(holder.callbacks().executed(CbOp::Recall), 1);
+    server.stop().await;
+}
+
+/// RFC 7530 section 3.1.1: nothing is sent again over a connection that lasts.
+#[tokio::test]
+async fn a_client_that_takes_its_time_is_asked_once() {
+    let server = TestServer::start_with(limits(|limits| {
+        limits.callbacks.reply_timeout = Duration::from_millis(300);
+        limits.callbacks.retry_after = Duration::ZERO;
+    }))
+    .await;
+    let mut holder = DelegClient::of(&server, "holder", Minor::V0).await;
+    let mut other = DelegClient::of(&server, "other", Minor::V0).await;
+    let known = server.service.v4_0().clients.clients();
+    let known = known.into_iter().find(|client| &client.name().owner.0[..] == b"holder").unwrap();
+    reach("Proven", || known.callback_path() == CallbackPath::Proven).await;
+    let held = read_delegation(&mut holder).await;
+    let answer = Hold::default();
+    holder.callbacks().answer_once(CbOp::Recall, Answer::Held(answer.clone()));
+    let (opened, ()) = tokio::join!(other.open_write("file").into_future(), async {
+        reach("Down", || known.callback_path() == CallbackPath::Down).await;
+        assert_eq!(holder.renew().await.err(), Some(NFS4ERR_CB_PATH_DOWN));
+        answer.release();
+        reach("Proven", || known.callback_path() == CallbackPath::Proven).await;
+        holder.give_back(&held).await;
+    });
+    drop(opened);
+    assert_eq!(holder.callbacks().arrived(CbOp::Recall), 1);
     server.stop().await;
 }
