@@ -54,10 +54,10 @@ impl StateTable {
                 *by_type.entry(held.kind).or_insert(0) += 1;
                 hold!(
                     held.watch.is_some() == (held.kind == DelegationType::Directory),
-                    "N1: what is told belongs to a directory delegation"
+                    "E1: what is told belongs to a directory delegation"
                 );
                 if let Some(watch) = &held.watch {
-                    hold!(watch.is_consistent(), "N2: the queue of {:?}", held.key);
+                    hold!(watch.is_consistent(), "E2: the queue of {:?}", held.key);
                 }
             }
             for (key, open) in &inner.opens {
