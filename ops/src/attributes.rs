@@ -9,7 +9,6 @@ use dittofs_framework::export::ExportNode;
 use dittofs_framework::fs::{Attributes, FsError, FsUsage};
 use dittofs_framework::op::OpDescriptor;
 use dittofs_framework::proto::{Minor, NFS4_OK, NFS4ERR_INVAL, Status};
-use dittofs_framework::state::FileKey;
 use dittofs_framework::xdr::XdrWriter;
 
 use crate::fault::fs_error;
@@ -58,8 +57,9 @@ impl ObjectAttributes {
         wanted: Bitmap,
     ) -> Result<Self, Status> {
         let mut fetched = Self::fetch(cx, at, wanted).await.map_err(|error| fs_error(row, error))?;
-        if let Some(held) = cx.service().state().write_delegated(cx.caller(), &FileKey::from(at))
-            && !wanted.and(kept::KEPT).is_empty()
+        if !wanted.and(kept::KEPT).is_empty()
+            && cx.service().state().has_write_delegations()
+            && let Some(held) = kept::by_another(cx, at)
         {
             // Boxed: so rare a thing must not make the future of every GETATTR large.
             fetched.attributes = Box::pin(kept::ask(cx, row, at, wanted, held)).await?;

@@ -6,7 +6,7 @@
 use dittofs_framework::attr::{Bitmap, FATTR4_TYPE};
 use dittofs_framework::compound::CompoundContext;
 use dittofs_framework::export::ExportNode;
-use dittofs_framework::proto::{Stateid, Status};
+use dittofs_framework::proto::{ClientId, Stateid, Status};
 use dittofs_framework::state::{Caller, Changing, FileKey, RecallReason};
 
 /// A change that is under way, until this is dropped.
@@ -18,7 +18,7 @@ pub(crate) async fn begin<'a>(
     at: &ExportNode,
     reason: RecallReason,
 ) -> Result<Change<'a>, Status> {
-    begin_as(cx, cx.caller(), at, reason).await
+    begin_as(cx, None, at, reason).await
 }
 
 /// The same for a request that brings a stateid: in minor version 0 nothing else says whose request it is, and so whose
@@ -30,16 +30,16 @@ pub(crate) async fn begin_with_stateid<'a>(
     reason: RecallReason,
 ) -> Result<Change<'a>, Status> {
     let caller = cx.caller();
-    let client = match caller.client {
+    let named = match caller.client {
         None if !stateid.is_special() => cx.service().state().holder(caller, stateid),
-        known => known,
+        client => client,
     };
-    begin_as(cx, Caller { client, ..caller }, at, reason).await
+    begin_as(cx, named, at, reason).await
 }
 
 async fn begin_as<'a>(
     cx: &CompoundContext<'a>,
-    caller: Caller,
+    named: Option<ClientId>,
     at: &ExportNode,
     reason: RecallReason,
 ) -> Result<Change<'a>, Status> {
@@ -48,6 +48,7 @@ async fn begin_as<'a>(
     }
     let state = cx.service().state();
     let file = FileKey::from(at);
+    let caller = Caller { client: named.or_else(|| cx.known_client()), now: cx.now() };
     let begun: Result<_, Status> =
         cx.service().ask_state(cx.now(), || state.begin_change(caller, &file, reason)).await;
     begun.map(Some)

@@ -17,7 +17,7 @@ use dittofs_framework::op::OpDescriptor;
 use dittofs_framework::proto::{
     CbArgs, CbGetAttr4Args, CbRes, Fattr4, NFS4ERR_DELAY, NfsFh4, NfsTime, Status,
 };
-use dittofs_framework::state::{FileKey, RecallReason, Timestamps, WriteDelegated};
+use dittofs_framework::state::{Caller, FileKey, RecallReason, Timestamps, WriteDelegated};
 use dittofs_framework::xdr::{XdrDecode, XdrError, XdrReader};
 
 use crate::fault::fs_error;
@@ -25,6 +25,12 @@ use crate::fault::fs_error;
 /// The attributes that the holder may know better than the server.
 pub(crate) const KEPT: Bitmap =
     Bitmap::of(&[FATTR4_CHANGE, FATTR4_SIZE, FATTR4_TIME_ACCESS, FATTR4_TIME_METADATA, FATTR4_TIME_MODIFY]);
+
+/// The client other than the asking one that has a write delegation of a file.
+pub(crate) fn by_another(cx: &CompoundContext<'_>, at: &ExportNode) -> Option<WriteDelegated> {
+    let caller = Caller { client: cx.known_client(), now: cx.now() };
+    cx.service().state().write_delegated(caller, &FileKey::from(at))
+}
 
 /// How often somebody is asked, should the delegation pass from one to the next meanwhile.
 const TRIES: usize = 4;
@@ -39,8 +45,6 @@ pub(crate) async fn ask(
     wanted: Bitmap,
     mut held: WriteDelegated,
 ) -> Result<Attributes, Status> {
-    let state = cx.service().state();
-    let file = FileKey::from(at);
     for _ in 0..TRIES {
         let view = match call(cx, at, &held).await {
             Ok(view) => Some(view),
@@ -52,7 +56,7 @@ pub(crate) async fn ask(
         };
         let attributes = at.fs().attributes(&cx.request, &at.node, wanted.or(KEPT)).await;
         let attributes = attributes.map_err(|error| fs_error(row, error))?;
-        match (state.write_delegated(cx.caller(), &file), view) {
+        match (by_another(cx, at), view) {
             // It was returned, with all that there was to write.
             (None, _) => return Ok(attributes),
             (Some(now), Some(view)) if now.stateid == held.stateid => {

@@ -40,6 +40,7 @@ impl Operation for Renew {
             return Err(NFS4ERR_ACCESS.into());
         }
         client.renew(cx.now());
+        cx.note_client(client.id());
         if client.callback_path() == CallbackPath::Down {
             cx.service().probe_v4_0(client.id());
             if cx.service().state().has_delegations(client.id()) {

@@ -48,6 +48,7 @@ impl Operation for SetClientidConfirm {
             &is_holding,
             &on_confirmed,
         )?;
+        cx.note_client(args.clientid);
         service.settle(departures).await;
         service.probe_v4_0(args.clientid);
         Ok(())

@@ -7,6 +7,7 @@ mod client;
 mod gate;
 mod local;
 mod locks;
+mod offer;
 pub mod path;
 mod policy;
 mod random;
@@ -20,6 +21,7 @@ pub use client::{Client, Session, SessionOptions, create_session_args, exchange_
 pub use gate::Gate;
 pub use local::LocalSession;
 pub use locks::*;
+pub use offer::OfferAlways;
 pub use policy::DirectoriesToEverybody;
 pub use random::Random;
 pub use requests::{CacheThis, cut_off, with_word};

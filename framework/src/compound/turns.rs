@@ -74,7 +74,24 @@ impl CompoundContext<'_> {
         if self.minor().has_sessions() {
             return self.clientid();
         }
-        Ok(self.service.v4_0.clients.renew(self.now, owner.clientid)?.id())
+        let client = self.service.v4_0.clients.renew(self.now, owner.clientid)?.id();
+        self.note_client(client);
+        Ok(client)
+    }
+
+    /// Minor version 0: a client has named itself in the request.
+    pub fn note_client(&self, client: ClientId) {
+        let is_gone = |before| self.service.v4_0.clients.get(before).is_err();
+        self.connection_sessions().note_client(client, is_gone);
+    }
+
+    /// The client that asks, as far as it is known. In minor version 0 a request without an owner or a stateid does not name its client:
+    /// then it is the one that has named itself on the connection, if only one has.
+    pub fn known_client(&self) -> Option<ClientId> {
+        match self.request.client {
+            None => self.connection_sessions().only_client(),
+            client => client,
+        }
     }
 
     /// The client that the running operation asks for: that of the session, or of the owner whose turn it is. `None` if a stateid

@@ -2,7 +2,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use super::Session;
 use crate::callback::CallPath;
-use crate::proto::SessionId;
+use crate::proto::{ClientId, SessionId};
 use crate::rpc::ConnectionId;
 use crate::sync::{Mutex, RwLock};
 
@@ -21,6 +21,17 @@ pub struct ConnectionSessions {
     /// Those whose backchannel it may serve: they are told when it ends.
     backchannels: Mutex<Vec<Weak<Session>>>,
     path: OnceLock<(ConnectionId, Weak<dyn CallPath>)>,
+    /// Who uses the connection without a session.
+    v4_0: Mutex<Named>,
+}
+
+/// The clients of minor version 0 that have named themselves on a connection.
+#[derive(Default)]
+enum Named {
+    #[default]
+    Nobody,
+    One(ClientId),
+    Several,
 }
 
 impl ConnectionSessions {
@@ -34,6 +45,25 @@ impl ConnectionSessions {
     /// The connection can carry callbacks, as long as it is open.
     pub(crate) fn can_call(&self, path: &Arc<dyn CallPath>) {
         self.path.get_or_init(|| (path.id(), Arc::downgrade(path)));
+    }
+
+    /// A client of minor version 0 has named itself on the connection. Another one that did so before does not count if it is gone.
+    pub(crate) fn note_client(&self, client: ClientId, is_gone: impl FnOnce(ClientId) -> bool) {
+        let mut named = self.v4_0.lock();
+        match *named {
+            Named::One(before) if before != client && !is_gone(before) => *named = Named::Several,
+            Named::One(before) if before == client => {}
+            Named::Nobody | Named::One(_) => *named = Named::One(client),
+            Named::Several => {}
+        }
+    }
+
+    /// The client of minor version 0 that the connection is of, as long as no other one has named itself on it.
+    pub(crate) fn only_client(&self) -> Option<ClientId> {
+        match *self.v4_0.lock() {
+            Named::One(client) => Some(client),
+            Named::Nobody | Named::Several => None,
+        }
     }
 
     /// The session with this ID, if the connection is associated with it and it has not ended.

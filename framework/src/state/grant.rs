@@ -310,11 +310,17 @@ impl StateTable {
         asked.map(|(client, held)| DelegationPressure { client, keep: held - held.div_ceil(4) }).collect()
     }
 
+    /// Whether anybody holds a write delegation.
+    #[inline]
+    pub fn has_write_delegations(&self) -> bool {
+        self.count_of(DelegationType::Write).count() > 0
+    }
+
     /// The client that holds a write delegation of a file, if it is another than the caller: it may have changed what the
     /// server tells of the file (RFC 8881 section 10.4.3). One atomic load when there are none.
     #[inline]
     pub fn write_delegated(&self, caller: Caller, file: &FileKey) -> Option<WriteDelegated> {
-        if self.count_of(DelegationType::Write).count() == 0 {
+        if !self.has_write_delegations() {
             return None;
         }
         self.find_write_delegated(caller, file)

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dittofs_framework::compound::Limits;
-use dittofs_framework::fs::ShareAccess;
 use dittofs_framework::op::Operation;
-use dittofs_framework::proto::{Minor, Stateid, Status, Want};
-use dittofs_framework::state::{DelegationPolicy, DelegationQuestion, DelegationType, StateLimits};
+use dittofs_framework::proto::{Minor, Stateid, Status};
+use dittofs_framework::state::StateLimits;
 use dittofs_framework::xdr::{XdrDecode, XdrEncode};
 use dittofs_ops::delegreturn::{DelegReturn, Delegreturn4Args};
 use dittofs_ops::getfh::GetFh;
@@ -17,27 +16,12 @@ use dittofs_ops::open::{
 };
 use dittofs_ops::write::{Write, Write4Args};
 use dittofs_tests::{
-    Client, OpenFile, READ, Session, SessionOptions, TestServer, TestServerOptions, WRITE, open_args,
-    unchecked, walk,
+    Client, OfferAlways, OpenFile, READ, Session, SessionOptions, TestServer, TestServerOptions, WRITE,
+    open_args, unchecked, walk,
 };
 
 /// What is in the file at the beginning.
 pub(crate) const CONTENT: &[u8] = b"0123456789";
-
-/// Offers what is wanted, and to those who do not say what the open is for.
-pub(crate) struct OfferAlways;
-
-impl DelegationPolicy for OfferAlways {
-    fn offer(&self, question: &DelegationQuestion) -> Option<DelegationType> {
-        let writes = question.access.contains(ShareAccess::WRITE);
-        match question.want {
-            Want::None | Want::Cancel => None,
-            Want::Write => Some(DelegationType::Write),
-            Want::Any | Want::NoPreference if writes => Some(DelegationType::Write),
-            Want::Read | Want::Any | Want::NoPreference => Some(DelegationType::Read),
-        }
-    }
-}
 
 /// A server and two of its clients.
 pub(crate) struct Delegated {

@@ -4,6 +4,7 @@
 
 mod clients;
 mod confirmation;
+mod delegations;
 mod io;
 mod leases;
 mod lock_owners;
