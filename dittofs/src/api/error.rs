@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::Request;
 use axum::extract::rejection::QueryRejection;
-use axum::http::{Method, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hyper::body::Body;
@@ -59,7 +59,7 @@ pub(super) async fn limit(request: Request, next: Next) -> Response {
     }
     // A page from anywhere can have the browser of somebody on this machine send a POST to a loopback address; only what
     // browsers send for pages names an origin.
-    if request.method() != Method::GET && request.headers().contains_key(header::ORIGIN) {
+    if !request.method().is_safe() && request.headers().contains_key(header::ORIGIN) {
         return ApiError::new(StatusCode::FORBIDDEN, "requests of web pages are refused").into_response();
     }
     let response = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await;

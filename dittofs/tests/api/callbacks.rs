@@ -31,7 +31,7 @@ async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
 }
 
 /// Waits until a metric is there and not zero.
-async fn until_counted(world: &World, name: &str) {
+pub(crate) async fn until_counted(world: &World, name: &str) {
     until(name, async || value(world, name).await.is_some_and(|value| value > 0.0)).await;
 }
 

@@ -86,6 +86,15 @@ async fn a_request_that_is_not_carried_out_gets_a_reason(
     assert_eq!((answer.status, answer.json()), (status, json!({ "error": reason })));
 }
 
+#[rstest]
+#[case::get("GET")]
+#[case::head("HEAD")]
+#[tokio::test]
+async fn a_request_that_changes_nothing_may_be_of_a_web_page(#[case] method: &str) {
+    let world = World::new().await;
+    assert_eq!(world.ask(method, "/health/live", "origin: http://a.example\r\n").await.status, 200);
+}
+
 #[tokio::test]
 async fn a_head_that_is_too_large_is_not_read() {
     let world = World::new().await;

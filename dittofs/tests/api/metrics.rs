@@ -1,9 +1,11 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dittofs_framework::state::{Caller, DelegationType};
 use dittofs_ops::lock::NfsLockType4;
 use dittofs_tests::ClientV4_0;
 
+use crate::callbacks::until_counted;
 use crate::world::{World, file_key, name_of};
 
 /// The value of a metric, named with its labels, if there is one.
@@ -23,6 +25,29 @@ pub(crate) async fn assert_values(world: &World, expected: &[(&str, f64)]) {
         let found = value(world, name).await.unwrap_or_else(|| panic!("there is no {name}"));
         assert!((found - expected).abs() < 1e-9, "{name} is {found}, not {expected}");
     }
+}
+
+#[tokio::test]
+async fn the_guide_has_every_metric_and_no_other() {
+    const GUIDE: &str = include_str!("../../../docs/guide/README.md");
+    let world = World::new().await;
+    // There once somebody is called.
+    let deaf = world.session("deaf").await.clientid;
+    let stateid = world.delegate(deaf, DelegationType::Read, 7);
+    world.post(&format!("/api/v1/delegations/{}/recall", name_of(stateid))).await;
+    until_counted(&world, r#"dittofs_callbacks_failed_total{operation="CB_RECALL",reason="no_path"}"#).await;
+    let text = world.get("/metrics").await.body;
+    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let exported: BTreeMap<_, _> = types.collect();
+    let rows = GUIDE.lines().filter(|line| line.starts_with("| `dittofs_"));
+    let documented: BTreeMap<_, _> = rows
+        .flat_map(|row| {
+            let mut cells = row.split(" | ");
+            let (names, kind) = (cells.next().unwrap_or_default(), cells.next().unwrap_or_default());
+            names.split('`').filter(|name| name.starts_with("dittofs_")).map(move |name| (name, kind))
+        })
+        .collect();
+    assert_eq!(exported, documented);
 }
 
 #[tokio::test]
