@@ -19,7 +19,9 @@ use dittofs_ops::io::StableHow4;
 use dittofs_ops::lock::{Lock, Lock4Args, Locker4, NfsLockType4};
 use dittofs_ops::lockt::Lockt;
 use dittofs_ops::locku::{Locku, Locku4Args};
-use dittofs_ops::open::{CreateHow4, Open, Open4Args, OpenClaim4, OpenDelegationType4, OpenFlag4};
+use dittofs_ops::open::{
+    CreateHow4, Open, Open4Args, OpenClaim4, OpenClaimDelegateCur4, OpenDelegationType4, OpenFlag4,
+};
 use dittofs_ops::open_confirm::{OpenConfirm, OpenConfirm4Args};
 use dittofs_ops::open_downgrade::{OpenDowngrade, OpenDowngrade4Args};
 use dittofs_ops::putfh::PutFh;
@@ -83,13 +85,20 @@ pub(crate) enum How {
 pub(crate) enum Claim {
     Name(NameNo),
     Handle,
-    /// What the client held before the server restarted.
-    Previous,
+    /// What the client held before the server restarted, with a delegation or without.
+    Previous(Option<Kind>),
+    /// What a delegation allows: by name, and by the current filehandle.
+    Delegated(Stateid, NameNo),
+    DelegatedHandle(Stateid),
 }
 
 impl Claim {
     pub(crate) fn right(self) -> Right {
-        if self == Self::Previous { Right::Reclaim } else { Right::New }
+        match self {
+            Self::Previous(_) => Right::Reclaim,
+            Self::Name(_) | Self::Handle => Right::New,
+            Self::Delegated(..) | Self::DelegatedHandle(_) => Right::Delegated,
+        }
     }
 }
 
@@ -98,6 +107,7 @@ impl Claim {
 pub(crate) enum Right {
     New,
     Reclaim,
+    Delegated,
 }
 
 /// In whose name LOCK locks.
@@ -420,7 +430,14 @@ fn open_args(owner: OwnerNo, share: Share, how: How, claim: Claim) -> Open4Args 
         claim: match claim {
             Claim::Name(name) => OpenClaim4::Null(component(&name_of(name))),
             Claim::Handle => OpenClaim4::Fh(()),
-            Claim::Previous => OpenClaim4::Previous(OpenDelegationType4::None),
+            Claim::Previous(None) => OpenClaim4::Previous(OpenDelegationType4::None),
+            Claim::Previous(Some(Kind::Read)) => OpenClaim4::Previous(OpenDelegationType4::Read),
+            Claim::Previous(Some(Kind::Write)) => OpenClaim4::Previous(OpenDelegationType4::Write),
+            Claim::Delegated(delegate_stateid, name) => {
+                let file = component(&name_of(name));
+                OpenClaim4::DelegateCur(OpenClaimDelegateCur4 { delegate_stateid, file })
+            }
+            Claim::DelegatedHandle(stateid) => OpenClaim4::DelegCurFh(stateid),
         },
     }
 }

@@ -55,7 +55,7 @@ struct Plan {
 
 impl Plan {
     fn new(rng: &mut Random) -> Self {
-        let files = 1 + rng.below(3);
+        let files = 1 + rng.below(4);
         let weather = match rng.below(3) {
             0 => Weather { lost: 0, doubled: 2, late: 2 },
             1 => Weather { lost: 4, doubled: 5, late: 5 },

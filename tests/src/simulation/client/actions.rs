@@ -55,7 +55,7 @@ impl Client {
             return self.reclaim(rng, view, free[0]);
         }
         if rng.below(4) > 0
-            && let Some(ops) = self.due_return(view.now)
+            && let Some(ops) = self.due_return(rng, view)
         {
             return Intent::Send(vec![self.within(rng, free[0], ops)]);
         }
@@ -72,6 +72,9 @@ impl Client {
         if rng.below(if self.afterthoughts > 0 { 2 } else { 50 }) == 0 {
             self.afterthoughts = self.afterthoughts.saturating_sub(1);
             return self.lie(rng, view, sequence);
+        }
+        if rng.below(8) == 0 {
+            self.open_by_delegation(rng);
         }
         let ops = self.work(rng, view);
         Intent::Send(vec![self.within(rng, sequence, ops)])
@@ -108,7 +111,7 @@ impl Client {
     /// Reclaims one thing after the other, and then says that this was all. Some reclaim too little, and some too much.
     fn reclaim(&mut self, rng: &mut Random, view: &View, sequence: Sequence4Args) -> Intent {
         let reclaims = |op: &Op| match op {
-            Op::Open { claim, .. } => *claim == Claim::Previous,
+            Op::Open { claim, .. } => claim.right() == Right::Reclaim,
             Op::Lock { right, .. } => *right == Right::Reclaim,
             Op::ReclaimComplete => true,
             _ => false,
@@ -137,6 +140,7 @@ impl Client {
             owner: owner(rng),
             share: share(rng),
             locks: vec![(owner(rng), kind(rng), rng.below(CELLS))],
+            delegation: rng.one_of(&[None, Some(Kind::Read), Some(Kind::Write)]),
         };
         Intent::Lie(self.within(rng, sequence, reclaim_of(&lie)))
     }
@@ -146,7 +150,7 @@ impl Client {
             let ops = Self::on(open.file, Op::Close(open.stateid));
             return Intent::Send(vec![self.within(rng, free[0], ops)]);
         }
-        if let Some(held) = self.knowledge.delegations.first().copied() {
+        if let Some(held) = self.knowledge.delegations.first() {
             let ops = Self::on(held.file, Op::ReturnDelegation(held.stateid));
             return Intent::Send(vec![self.within(rng, free[0], ops)]);
         }
@@ -233,10 +237,10 @@ impl Client {
                 None => vec![Op::TestStateid(self.knowledge.stateids())],
             };
         }
-        match one_of(rng, &self.knowledge.delegations) {
+        match self.any_delegation(rng) {
             Some(held) if rng.below(8) == 0 => {
                 let stateid = self.bent(rng, held.stateid, view);
-                return self.work_on_delegation(rng, &held, stateid);
+                return self.work_on_delegation(rng, view, held, stateid);
             }
             _ if rng.below(16) == 0 => return self.change(rng, view),
             _ => {}
@@ -375,7 +379,7 @@ pub(super) fn range(rng: &mut Random) -> CellRange {
 /// An open and the locks under it, in one compound.
 fn reclaim_of(want: &Want) -> Vec<Op> {
     let (owner, share) = (want.owner, want.share);
-    let (how, claim, wish) = (How::NoCreate, Claim::Previous, Wish::default());
+    let (how, claim, wish) = (How::NoCreate, Claim::Previous(want.delegation), Wish::default());
     let open = Op::Open { owner, share, how, claim, wish };
     let lock = |(owner, kind, cell): &(OwnerNo, Kind, usize)| Op::Lock {
         locker: Locker::Open(Stateid::CURRENT, *owner),

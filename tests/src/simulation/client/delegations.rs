@@ -9,11 +9,11 @@ use dittofs_framework::proto::{
 };
 
 use super::Client;
-use super::actions::{View, low, one_of};
+use super::actions::{View, low, one_of, owner, share};
 use super::knowledge::KnownDelegation;
-use crate::Random;
 use crate::simulation::belief::Mark;
-use crate::simulation::request::{CONTENT, FileNo, Kind, NameNo, Op, Wish};
+use crate::simulation::request::{CONTENT, Claim, FileNo, How, Kind, NameNo, Op, OwnerNo, Share, Wish};
+use crate::{READ, Random};
 
 impl Client {
     /// The server asks for a delegation.
@@ -47,26 +47,83 @@ impl Client {
                 (write.stateid, Kind::Write)
             }
         };
-        self.knowledge.delegations.push(KnownDelegation { stateid, file, returns_at: None });
+        // One that was reclaimed may be asked for in the same breath.
+        let returns_at = is_recalled(answer).then_some(0);
+        self.knowledge.delegations.push(KnownDelegation {
+            stateid,
+            file,
+            kind,
+            returns_at,
+            opens: Vec::new(),
+        });
         self.belief.gain_delegation(mark, stateid.other, file, kind);
     }
 
-    /// A delegation that it is time to return, and is not being returned yet.
-    pub(super) fn due_return(&self, now: u64) -> Option<Vec<Op>> {
-        let is_due = |held: &&KnownDelegation| held.returns_at.is_some_and(|at| at <= now);
-        let held = self.knowledge.delegations.iter().find(is_due)?;
-        let ops = Self::on(held.file, Op::ReturnDelegation(held.stateid));
+    /// An OPEN brought a delegation in place of an open.
+    pub(super) fn opened_by_delegation(&mut self, file: FileNo, owner: OwnerNo, share: Share) {
+        for held in self.knowledge.delegations.iter_mut().filter(|held| held.file == file) {
+            held.opens.push((owner, share));
+        }
+    }
+
+    /// Opens a file without telling the server, where a delegation allows it.
+    pub(super) fn open_by_delegation(&mut self, rng: &mut Random) {
+        let is_free = |held: &&mut KnownDelegation| held.returns_at.is_none() && held.opens.len() < 2;
+        if let Some(held) = self.knowledge.delegations.iter_mut().find(is_free) {
+            let asked = share(rng);
+            let access = if held.kind == Kind::Write { asked.access } else { READ };
+            held.opens.push((owner(rng), Share { access, deny: 0 }));
+        }
+    }
+
+    pub(super) fn any_delegation(&self, rng: &mut Random) -> Option<&KnownDelegation> {
+        let held = &self.knowledge.delegations;
+        (!held.is_empty()).then(|| &held[rng.below(held.len())])
+    }
+
+    /// What is to be done for a delegation that it is time to return, and is not being returned yet: the server has to know of the opens
+    /// first.
+    pub(super) fn due_return(&mut self, rng: &mut Random, view: &View) -> Option<Vec<Op>> {
+        let is_due = |held: &&mut KnownDelegation| held.returns_at.is_some_and(|at| at <= view.now);
+        let held = self.knowledge.delegations.iter_mut().find(is_due)?;
+        let by = (held.file, held.stateid);
+        if let Some(open) = held.opens.pop() {
+            return Some(self.claim(rng, view, by, open));
+        }
+        let ops = Self::on(by.0, Op::ReturnDelegation(by.1));
         let is_under_way = self.pending.iter().any(|pending| pending.request.ops == ops);
         (!is_under_way).then_some(ops)
+    }
+
+    /// Opens a file by a delegation. Minor version 0 knows the file by its name only.
+    fn claim(
+        &self,
+        rng: &mut Random,
+        view: &View,
+        (file, stateid): (FileNo, Stateid),
+        (owner, share): (OwnerNo, Share),
+    ) -> Vec<Op> {
+        let (how, wish) = (How::NoCreate, wish(rng, self.minor));
+        let open = |claim| Op::Open { owner, share, how, claim, wish };
+        if self.minor == Minor::V0 || rng.below(4) == 0 {
+            let name = NameNo(rng.below(view.names));
+            return vec![Op::PutDir, open(Claim::Delegated(stateid, name)), Op::GetFh];
+        }
+        vec![Op::PutFile(file), open(Claim::DelegatedHandle(stateid)), Op::GetFh]
     }
 
     /// By the stateid of a delegation.
     pub(super) fn work_on_delegation(
         &self,
         rng: &mut Random,
+        view: &View,
         held: &KnownDelegation,
         stateid: Stateid,
     ) -> Vec<Op> {
+        if rng.below(4) == 0 {
+            let by = (owner(rng), share(rng));
+            return self.claim(rng, view, (held.file, stateid), by);
+        }
         let op = match rng.below(10) {
             0..=2 => Op::Read { stateid },
             3..=4 => Op::Write { stateid, at: place(rng), value: value(rng) },
@@ -93,6 +150,14 @@ impl Client {
                 Self::on(file, Op::SetAttributes { stateid, size })
             }
         }
+    }
+}
+
+fn is_recalled(answer: &OpenDelegation4) -> bool {
+    match answer {
+        OpenDelegation4::Read(read) | OpenDelegation4::ReadAttrs(read) => read.recall,
+        OpenDelegation4::Write(write) | OpenDelegation4::WriteAttrs(write) => write.recall,
+        OpenDelegation4::None(()) | OpenDelegation4::NoneExt(_) => false,
     }
 }
 

@@ -20,12 +20,15 @@ pub(super) struct KnownLock {
     pub(super) open: [u8; 12],
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct KnownDelegation {
     pub(super) stateid: Stateid,
     pub(super) file: FileNo,
+    pub(super) kind: Kind,
     /// When it will be returned, once the server has asked for it.
     pub(super) returns_at: Option<u64>,
+    /// Opens by it that the server does not know of.
+    pub(super) opens: Vec<(OwnerNo, Share)>,
 }
 
 #[derive(Debug, Default)]
@@ -50,6 +53,8 @@ pub(super) struct Want {
     pub(super) share: Share,
     /// Cells that it had locked.
     pub(super) locks: Vec<(OwnerNo, Kind, usize)>,
+    /// A delegation that it had.
+    pub(super) delegation: Option<Kind>,
 }
 
 impl Knowledge {

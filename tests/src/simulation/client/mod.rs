@@ -19,8 +19,8 @@ use v4_0::Old;
 
 use super::belief::{Belief, GivesUp, Mark};
 use super::model::Incarnation;
-use super::request::{ClientNo, FileNo, Locker, Op, Request};
-use crate::Random;
+use super::request::{ClientNo, FileNo, Kind, Locker, Op, OwnerNo, Request, Share};
+use crate::{BOTH, READ, Random};
 
 /// A request that a client waits for.
 pub(crate) struct Pending {
@@ -195,9 +195,18 @@ impl Client {
                 owner: open.owner,
                 share: open.share,
                 locks: under.map(|lock| (lock.owner, lock.kind, lock.cell)).collect(),
+                delegation: None,
             }
         };
-        let wants = self.knowledge.opens.iter().map(want).collect();
+        // What it has begun to return is not to be had again.
+        let delegated = self.belief.delegations.iter().map(|held| Want {
+            file: held.file,
+            owner: OwnerNo(0),
+            share: Share { access: if held.kind == Kind::Read { READ } else { BOTH }, deny: 0 },
+            locks: Vec::new(),
+            delegation: Some(held.kind),
+        });
+        let wants = self.knowledge.opens.iter().map(want).chain(delegated).collect();
         self.forget_client();
         self.wants = wants;
     }

@@ -88,12 +88,14 @@ impl Client {
             }
             Op::Open { owner, share, claim, .. } => {
                 let answer = decoded::<Open>(result);
-                at.file = if matches!(claim, Claim::Name(_)) { made } else { at.file };
+                let is_by_name = matches!(claim, Claim::Name(_) | Claim::Delegated(..));
+                at.file = if is_by_name { made } else { at.file };
                 let is_open = answer.rflags & OPEN4_RESULT_NO_OPEN_STATEID == 0;
                 at.current = if is_open { Some(answer.stateid) } else { answer.delegation.stateid() };
                 let Some(file) = at.file else { return };
                 self.delegated(mark, &answer.delegation, file);
                 if !is_open {
+                    self.opened_by_delegation(file, *owner, *share);
                     return;
                 }
                 let stateid = answer.stateid;

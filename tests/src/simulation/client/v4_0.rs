@@ -33,6 +33,15 @@ pub(super) struct Old {
     unconfirmed: Vec<OwnerNo>,
 }
 
+/// Whose sequence a request belongs to, if it opens.
+fn opener_of(ops: &[Op]) -> OwnerNo {
+    let opener = ops.iter().find_map(|op| match op {
+        Op::Open { owner, .. } => Some(*owner),
+        _ => None,
+    });
+    opener.unwrap_or(OwnerNo(0))
+}
+
 fn last(seqids: &[(OwnerNo, u32)], owner: OwnerNo) -> u32 {
     seqids.iter().find(|(known, _)| *known == owner).map_or(7, |(_, last)| *last)
 }
@@ -50,9 +59,10 @@ impl Client {
             return Intent::Nothing;
         }
         if rng.below(4) > 0
-            && let Some(ops) = self.due_return(view.now)
+            && let Some(ops) = self.due_return(rng, view)
         {
-            return Intent::Send(vec![self.ask_v4_0((OwnerNo(0), OwnerNo(0)), ops)]);
+            let opener = opener_of(&ops);
+            return Intent::Send(vec![self.ask_v4_0((opener, OwnerNo(0)), ops)]);
         }
         let request = match self.clientid {
             None => self.ask_v4_0((OwnerNo(0), OwnerNo(0)), vec![self.identify_v4_0()]),
@@ -92,15 +102,18 @@ impl Client {
             let ops = Self::on(open.file, Op::OpenConfirm(open.stateid));
             return self.ask_v4_0((open.owner, OwnerNo(0)), ops);
         }
-        if let Some(Want { file, owner, share, .. }) = self.wants.pop() {
-            let (how, claim, wish) = (How::NoCreate, Claim::Previous, Wish::default());
+        if let Some(Want { file, owner, share, delegation, .. }) = self.wants.pop() {
+            let (how, claim, wish) = (How::NoCreate, Claim::Previous(delegation), Wish::default());
             let open = Op::Open { owner, share, how, claim, wish };
             return self.ask_v4_0((owner, OwnerNo(0)), vec![Op::PutFile(file), open, Op::GetFh]);
         }
-        match one_of(rng, &self.knowledge.delegations) {
+        if rng.below(8) == 0 {
+            self.open_by_delegation(rng);
+        }
+        match self.any_delegation(rng) {
             Some(held) if rng.below(8) == 0 => {
-                let ops = self.work_on_delegation(rng, &held, held.stateid);
-                return self.ask_v4_0((OwnerNo(0), OwnerNo(0)), ops);
+                let ops = self.work_on_delegation(rng, view, held, held.stateid);
+                return self.ask_v4_0((opener_of(&ops), OwnerNo(0)), ops);
             }
             _ if rng.below(12) == 0 => {
                 let ops = self.change(rng, view);
@@ -196,7 +209,7 @@ impl Client {
             }
             match op {
                 Op::PutFile(at) => file = Some(*at),
-                Op::Open { claim: Claim::Name(_), .. } => file = made,
+                Op::Open { claim: Claim::Name(_) | Claim::Delegated(..), .. } => file = made,
                 _ => {}
             }
             // RFC 7530 section 9.5: neither of the first two ever renews a lease.

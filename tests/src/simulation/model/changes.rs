@@ -63,7 +63,11 @@ impl Model {
         wrong.extend(self.stale(file));
         check(&Expect::unless(wrong), result);
         if result.status.is_ok() {
-            self.touches.push(Touch { file, kind: Kind::Write });
+            // While clients reclaim, I/O and opens wait (RFC 8881 section 8.4.2.1); for other attributes than the size they have to
+            // ask again, as after any restart.
+            if size.is_some() || !self.is_in_grace() {
+                self.touches.push(Touch { file, kind: Kind::Write });
+            }
             if let Some(size) = size {
                 self.truncate(file, size);
             }

@@ -11,7 +11,7 @@ use dittofs_ops::open::Open4ResOk;
 use super::revocation::InTheWay;
 use super::{Cx, Expect, Model, Protocol, Revoked, Why, check};
 use crate::simulation::policy::Offer;
-use crate::simulation::request::{FileNo, Kind, OwnerNo, Share};
+use crate::simulation::request::{Claim, FileNo, Kind, OwnerNo, Share};
 
 /// A delegation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +69,8 @@ pub(super) struct Opener {
     pub(super) file: FileNo,
     pub(super) share: Share,
     pub(super) wants: Wants,
+    /// The delegation that the client had before the server restarted.
+    pub(super) reclaims: Option<Kind>,
 }
 
 /// Why there is no delegation.
@@ -98,8 +100,9 @@ impl Model {
 
     /// Whether an open is to be given a delegation, by what the policy has said.
     pub(super) fn may_delegate(&self, now: u64, opener: &Opener) -> Result<Kind, Refused> {
-        let Opener { client, file, .. } = *opener;
-        let kind = self.offer.and_then(|offer| offer.kind).map(kind_of).ok_or(Refused::NotOffered)?;
+        let Opener { client, file, reclaims, .. } = *opener;
+        let offered = self.offer.and_then(|offer| offer.kind).map(kind_of);
+        let kind = reclaims.or(offered).ok_or(Refused::NotOffered)?;
         if let Some(held) = self.delegations_on(file).find(|held| held.client == client) {
             return Err(Refused::Holds(held.kind));
         }
@@ -110,7 +113,7 @@ impl Model {
             open.file == file && open.client != client && wanted.excludes_open(share)
         };
         let conflicts = self.opens.iter().any(is_excluded) || others().any(|held| held.kind.conflicts(kind));
-        if conflicts || self.was_recalled(now, |of| of == file) {
+        if conflicts || (reclaims.is_none() && self.was_recalled(now, |of| of == file)) {
             return Err(Refused::Contention);
         }
         let limits = &self.limits.state;
@@ -122,7 +125,7 @@ impl Model {
 
     /// RFC 9754 section 4: whether the delegation stands for the open, so that there is none.
     pub(super) fn stands_for_open(&self, now: u64, opener: &Opener) -> bool {
-        let Opener { client, owner, file, share, wants } = *opener;
+        let Opener { client, owner, file, share, wants, .. } = *opener;
         let is_open = |open: &super::Open| (open.client, open.owner, open.file) == (client, owner, file);
         let covers = |kind| kind == Kind::Write || share.access == crate::READ;
         wants.flags.contains(WantFlags::XOR)
@@ -147,12 +150,13 @@ impl Model {
         let (verdict, stands) = (self.may_delegate(cx.now, opener), self.stands_for_open(cx.now, opener));
         let given = answer.delegation.stateid();
         // Files are in groups, and one of the group may have been recalled a moment before.
+        let is_new = opener.reclaims.is_none();
         let is_chance =
-            verdict.is_ok() && given.is_none() && self.was_recalled(cx.now, |of| of != opener.file);
+            verdict.is_ok() && is_new && given.is_none() && self.was_recalled(cx.now, |of| of != opener.file);
         let verdict = if is_chance { Err(Refused::Contention) } else { verdict };
         match verdict {
             Ok(kind) => {
-                check_given(&answer.delegation, kind, opener.wants);
+                let recall = check_given(&answer.delegation, kind, opener.wants);
                 let stateid = given.expect("a delegation");
                 self.note_new(stateid);
                 let Opener { client, file, .. } = *opener;
@@ -163,6 +167,11 @@ impl Model {
                     kind,
                     recalled: None,
                 });
+                // Nobody has answered a callback since the server restarted.
+                assert_eq!(recall, !is_new, "whether it is to be returned at once");
+                if recall {
+                    self.recall(cx.now, stateid.other);
+                }
             }
             Err(why) => assert_eq!(answer.delegation, not_given(self.is_v4_0(opener.client), opener, why)),
         }
@@ -340,6 +349,29 @@ impl Model {
         Ok(held)
     }
 
+    /// Whether a client has the delegation that it claims an open of this access by (RFC 8881 section 18.16.3).
+    pub(super) fn check_claimed(
+        &mut self,
+        client: ClientId,
+        claim: Claim,
+        (file, access): (FileNo, u32),
+    ) -> Result<(), Status> {
+        let (Claim::Delegated(stateid, _) | Claim::DelegatedHandle(stateid)) = claim else { return Ok(()) };
+        let other = stateid.other;
+        let lost = self.check_revoked(client, other);
+        if lost.is_err() && self.is_v4_0(client) {
+            // With this answer it has been told.
+            self.revoked.retain(|revoked| revoked.other != other);
+            return Err(NFS4ERR_BAD_STATEID);
+        }
+        lost?;
+        let is_it = |held: &&Delegation| (held.other, held.client, held.file) == (other, client, file);
+        let held = self.delegations.iter().find(is_it).ok_or(NFS4ERR_BAD_STATEID)?;
+        super::stateids::check_seqid(1, stateid.seqid)?;
+        let covers = held.kind == Kind::Write || access == crate::READ;
+        if covers { Ok(()) } else { Err(NFS4ERR_BAD_STATEID) }
+    }
+
     /// NFS4ERR_DELAY if delegations of others are in the way of a change, until they are returned.
     pub(super) fn delayed_change(&mut self, cx: &Cx, file: FileNo) -> Option<Status> {
         let met = self.meet_delegations((cx.now, cx.client), file, |_| true);
@@ -352,16 +384,16 @@ impl Model {
     }
 }
 
-fn check_given(answer: &OpenDelegation4, kind: Kind, wants: Wants) {
+/// Whether it is to be returned at once.
+fn check_given(answer: &OpenDelegation4, kind: Kind, wants: Wants) -> bool {
     let has_times = wants.flags.contains(WantFlags::TIMESTAMPS);
-    let recall = match (answer, kind, has_times) {
+    match (answer, kind, has_times) {
         // There is nothing that a reader could keep the times of.
         (OpenDelegation4::Read(read), Kind::Read, _) => read.recall,
         (OpenDelegation4::Write(write), Kind::Write, false)
         | (OpenDelegation4::WriteAttrs(write), Kind::Write, true) => write.recall,
         _ => panic!("{answer:?}, the model expects a delegation of {kind:?}"),
-    };
-    assert!(!recall, "it was just given");
+    }
 }
 
 /// RFC 8881 section 18.16.3.

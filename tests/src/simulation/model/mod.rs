@@ -286,8 +286,8 @@ impl Model {
     /// The file that a claim names, if it is there.
     pub(crate) fn claimed(&self, cx: &Cx, claim: Claim) -> Option<FileNo> {
         match claim {
-            Claim::Name(name) => self.names[name.0],
-            Claim::Handle | Claim::Previous => cx.file(),
+            Claim::Name(name) | Claim::Delegated(_, name) => self.names[name.0],
+            Claim::Handle | Claim::Previous(_) | Claim::DelegatedHandle(_) => cx.file(),
         }
     }
 

@@ -8,10 +8,10 @@ use dittofs_framework::testing::OpReply;
 use dittofs_ops::open::Open as OpenOp;
 use dittofs_ops::open_downgrade::OpenDowngrade;
 
-use super::delegations::Opener;
+use super::delegations::{Opener, Refused};
 use super::revocation::InTheWay;
 use super::{Cx, Expect, Fh, Model, check, decoded};
-use crate::simulation::request::{Claim, FileNo, How, OwnerNo, Right, Share, Wish};
+use crate::simulation::request::{Claim, FileNo, How, Kind, OwnerNo, Right, Share, Wish};
 
 /// An open.
 #[derive(Debug, Clone)]
@@ -37,6 +37,13 @@ impl Open {
 
     pub(crate) fn conflicts(&self, share: Share) -> bool {
         self.access() & share.deny != 0 || self.deny() & share.access != 0
+    }
+}
+
+fn reclaimed(claim: Claim) -> Option<Kind> {
+    match claim {
+        Claim::Previous(kind) => kind,
+        _ => None,
     }
 }
 
@@ -71,7 +78,8 @@ impl Model {
         });
         let answer = decoded::<OpenOp>(result);
         let (stateid, client) = (answer.stateid, cx.clientid());
-        let opener = Opener { client, owner, file, share, wants };
+        let reclaims = reclaimed(claim);
+        let opener = Opener { client, owner, file, share, wants, reclaims };
         let can_have = claim.right() == Right::New && !self.is_unconfirmed(client, owner);
         self.check_offer(&opener, can_have);
         let delegations = self.delegations.len();
@@ -122,10 +130,13 @@ impl Model {
             return vec![stale];
         }
         self.asked_for_state(client);
+        if let Some(Err(status)) = file.map(|file| self.check_claimed(client, claim, (file, share.access))) {
+            return vec![status];
+        }
         let is_met = |open: &Open| Some(open.file) == file && open.conflicts(share);
         if self.meet_opens(cx, is_met) == InTheWay::Refused {
             let denied =
-                if claim == Claim::Previous { NFS4ERR_RECLAIM_CONFLICT } else { NFS4ERR_SHARE_DENIED };
+                if claim.right() == Right::Reclaim { NFS4ERR_RECLAIM_CONFLICT } else { NFS4ERR_SHARE_DENIED };
             return vec![denied];
         }
         let by = (cx.now, Some(client));
@@ -133,8 +144,18 @@ impl Model {
         if met == Some(InTheWay::Refused) {
             return vec![NFS4ERR_DELAY];
         }
-        let opener = file.map(|file| Opener { client, owner, file, share, wants });
-        if self.has_room_for_open(cx.now, opener, client) { Vec::new() } else { vec![NFS4ERR_DELAY] }
+        let reclaims = reclaimed(claim);
+        let opener = file.map(|file| Opener { client, owner, file, share, wants, reclaims });
+        if !self.has_room_for_open(cx.now, opener, client) {
+            return vec![NFS4ERR_DELAY];
+        }
+        // A delegation that cannot be had again takes the open with it.
+        let reclaimed = opener.filter(|opener| opener.reclaims.is_some());
+        match reclaimed.map(|opener| self.may_delegate(cx.now, &opener)) {
+            Some(Err(Refused::Contention)) => vec![NFS4ERR_RECLAIM_CONFLICT],
+            Some(Err(Refused::Resource)) => vec![NFS4ERR_DELAY],
+            _ => Vec::new(),
+        }
     }
 
     /// Whether an open that nothing is in the way of exceeds no limit, if need be after clients without a lease went.

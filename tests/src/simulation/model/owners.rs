@@ -246,7 +246,7 @@ impl Model {
             owner.stateids.retain(|other| *other != stateid.other);
             owner.closed = Some(stateid.other);
         }
-        if matches!(op, Op::OpenConfirm(_) | Op::Open { claim: Claim::Previous, .. }) {
+        if matches!(op, Op::OpenConfirm(_) | Op::Open { claim: Claim::Previous(_), .. }) {
             owner.is_confirmed = true;
         }
     }

@@ -137,6 +137,8 @@ impl Model {
         let record = self.record(cx.clientid()).expect("a client");
         let reclaims_still = record.protocol == Protocol::Sessions && !record.has_completed;
         match right {
+            // What could be reclaimed is not in conflict with it.
+            Right::Delegated => None,
             Right::New => (reclaims_still || self.is_in_grace()).then_some(NFS4ERR_GRACE),
             Right::Reclaim => {
                 let may = record.reclaims.has_standing && !record.has_completed && self.is_in_grace();

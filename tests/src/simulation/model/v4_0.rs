@@ -260,7 +260,7 @@ impl Model {
                 if result.status.is_ok() {
                     let owner = self.owners.iter().find(|owner| owner.name == name).expect("an owner");
                     let confirm = decoded::<OpenOp>(result).rflags & OPEN4_RESULT_CONFIRM != 0;
-                    let is_due = !owner.is_confirmed && *claim != Claim::Previous;
+                    let is_due = !owner.is_confirmed && !matches!(claim, Claim::Previous(_));
                     assert_eq!(confirm, is_due, "OPEN4_RESULT_CONFIRM");
                 }
                 return;
