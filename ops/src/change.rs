@@ -43,7 +43,7 @@ async fn begin_as<'a>(
     at: &ExportNode,
     reason: RecallReason,
 ) -> Result<Change<'a>, Status> {
-    if !cx.service().delegation_policy().is_enabled() {
+    if !may_be_delegated(cx) {
         return Ok(None);
     }
     let state = cx.service().state();
@@ -52,6 +52,14 @@ async fn begin_as<'a>(
     let begun: Result<_, Status> =
         cx.service().ask_state(cx.now(), || state.begin_change(caller, &file, reason)).await;
     begun.map(Some)
+}
+
+/// Whether there can be delegations. Where none are given there are those of earlier times: clients reclaim them.
+fn may_be_delegated(cx: &CompoundContext<'_>) -> bool {
+    let service = cx.service();
+    service.delegation_policy().is_enabled()
+        || service.grace().is_in_force()
+        || service.state().delegations_in_all() > 0
 }
 
 /// Begins a change of whatever has a name in a directory, if anything has: what keeps it from being found is told by the
@@ -67,7 +75,7 @@ pub(crate) async fn begin_by_name<'a>(
     name: &[u8],
 ) -> Result<Change<'a>, Status> {
     const TYPE: Bitmap = Bitmap::of(&[FATTR4_TYPE]);
-    if !cx.service().delegation_policy().is_enabled() {
+    if !may_be_delegated(cx) {
         return Ok(None);
     }
     let Ok(found) = dir.fs().lookup(&cx.request, &dir.node, name, TYPE).await else { return Ok(None) };

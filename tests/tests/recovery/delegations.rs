@@ -3,14 +3,18 @@
 //! Origin: the statements of the RFC, one by one.
 //! RFC: 8881 sections 8.4.2.1, 10.2.1, 15.1.9, 18.16.3 and 18.49.3.
 
+use std::sync::Arc;
+
 use dittofs_framework::proto::{
-    Minor, NFS4ERR_BAD_STATEID, NFS4ERR_GRACE, NFS4ERR_RECLAIM_BAD, NFS4ERR_RECLAIM_CONFLICT, NfsFh4,
-    OpenDelegation4, OpenDelegationType4 as Held, Stateid, Status,
+    Minor, NFS4ERR_BAD_STATEID, NFS4ERR_DELAY, NFS4ERR_GRACE, NFS4ERR_RECLAIM_BAD, NFS4ERR_RECLAIM_CONFLICT,
+    NfsFh4, OpenDelegation4, OpenDelegationType4 as Held, Stateid, Status,
 };
+use dittofs_framework::state::{DelegationPolicy, NoDelegations};
 use dittofs_ops::delegreturn::{DelegReturn, Delegreturn4Args};
 use dittofs_ops::open::{Open, Open4Args, OpenClaim4};
+use dittofs_ops::setattr::{SetAttr, Setattr4Args};
 use dittofs_ops::want_delegation::{DelegClaim4, WantDelegation, WantDelegation4Args};
-use dittofs_tests::{BOTH, READ, Session};
+use dittofs_tests::{BOTH, READ, Session, mode_attr};
 use rstest::rstest;
 
 use crate::world::{Steps, World, back, previous, session};
@@ -51,6 +55,28 @@ async fn a_delegation_is_reclaimed_with_its_open(
     let within = Open4Args { claim, ..previous(READ, 0) };
     client.run_on::<Open>(&fh, &within).await.unwrap();
     client.run_on::<DelegReturn>(&fh, &Delegreturn4Args { deleg_stateid }).await.unwrap();
+    server.stop().await;
+}
+
+/// Origin: the simulation. A server that gives none any more has those of before, and others have to wait for them all the same.
+#[rstest]
+#[case::gives_none(Some(Arc::new(NoDelegations) as Arc<dyn DelegationPolicy>))]
+#[case::gives_some(None)]
+#[tokio::test]
+async fn what_was_reclaimed_is_in_the_way_of_others(#[case] policy: Option<Arc<dyn DelegationPolicy>>) {
+    let world = World::new();
+    let server = world.boot().await;
+    let fh = session(&server, "client", Minor::V2).await.open("file").await.fh;
+    server.crash().await;
+    let server = world.boot_with(policy).await;
+    let mut client = back(&server, "client", Minor::V2).await;
+    let held = reclaim(&mut client, &fh, Held::Write).await.unwrap();
+    let mut other = session(&server, "other", Minor::V2).await;
+    let args = Setattr4Args { stateid: Stateid::ANONYMOUS, obj_attributes: mode_attr(0o600) };
+    assert_eq!(other.run_on::<SetAttr>(&fh, &args).await.err(), Some(NFS4ERR_DELAY));
+    let deleg_stateid = held.stateid().unwrap();
+    client.run_on::<DelegReturn>(&fh, &Delegreturn4Args { deleg_stateid }).await.unwrap();
+    other.run_on::<SetAttr>(&fh, &args).await.unwrap();
     server.stop().await;
 }
 

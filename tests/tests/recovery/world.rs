@@ -3,8 +3,10 @@ use std::time::Duration;
 
 use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
 use dittofs_backends::state_store::MemoryStateStore;
+use dittofs_framework::compound::Limits;
 use dittofs_framework::proto::*;
 use dittofs_framework::recovery::StateStore;
+use dittofs_framework::state::DelegationPolicy;
 use dittofs_ops::lock::{Lock, Lock4Args};
 use dittofs_ops::open::{Open, Open4Args, OpenClaim4, OpenDelegationType4, OpenFlag4};
 use dittofs_ops::reclaim_complete::{ReclaimComplete, ReclaimComplete4Args};
@@ -37,6 +39,16 @@ impl World {
     /// With another store, or none.
     pub(crate) async fn boot_on(&self, store: Option<Arc<dyn StateStore>>) -> TestServer {
         let options = TestServerOptions { store, fs: self.fs.clone(), ..TestServerOptions::default() };
+        TestServer::start_with(options).await
+    }
+
+    /// With another policy of delegations, and no patience for their return.
+    pub(crate) async fn boot_with(&self, delegations: Option<Arc<dyn DelegationPolicy>>) -> TestServer {
+        let mut limits = Limits::default();
+        limits.state.recall_wait = Duration::ZERO;
+        let store = Some(self.store.clone() as Arc<dyn StateStore>);
+        let fs = self.fs.clone();
+        let options = TestServerOptions { store, fs, delegations, limits, ..TestServerOptions::default() };
         TestServer::start_with(options).await
     }
 
