@@ -98,7 +98,7 @@ rows! {
     FATTR4_XATTR_SUPPORT      V2 ReadOnly  |s, w| w.bool(s.server.has_xattrs);
     FATTR4_TIME_DELEG_ACCESS  V2 WriteOnly |_, _| ();
     FATTR4_TIME_DELEG_MODIFY  V2 WriteOnly |_, _| ();
-    FATTR4_OPEN_ARGUMENTS     V2 ReadOnly  |s, w| s.server.open_arguments.encode(w);
+    FATTR4_OPEN_ARGUMENTS     V1 ReadOnly  |s, w| s.server.open_arguments.encode(w);
 }
 
 /// FH4_PERSISTENT: filehandles do not expire (RFC 8881 section 5.8.1.3).

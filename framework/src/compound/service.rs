@@ -13,7 +13,7 @@ use crate::callback::{CallbackAddresses, CallbackLimits, Callbacks, Dialer, Dial
 use crate::client::ClientIds;
 use crate::clock::{Clock, SystemClock};
 use crate::export::{FilehandleKey, Filehandles, Namespace};
-use crate::proto::{Minor, OpenArguments4};
+use crate::proto::Minor;
 use crate::recovery::{Grace, Recovered, Recovery, StateStore, StoreError};
 use crate::registry::{OpTable, Registry, RegistryError};
 use crate::server::TcpDialer;
@@ -93,8 +93,6 @@ pub struct Nfs4Service {
     pub(super) notices: Notices,
     pub(super) upcalls: Arc<UpcallQueue>,
     pub(super) delegation_policy: Arc<dyn DelegationPolicy>,
-    /// What follows from it for OPEN.
-    pub(super) open_arguments: &'static OpenArguments4,
 }
 
 impl Nfs4Service {
@@ -313,13 +311,7 @@ impl Nfs4ServiceBuilder {
         };
         let notices = Notices::new(&self.limits.notifications);
         let upcalls = UpcallQueue::new(self.limits.notifications.upcalls);
-        let open_arguments = if self.delegation_policy.is_enabled() {
-            &OpenArguments4::WITH_DELEGATIONS
-        } else {
-            &OpenArguments4::WITHOUT_DELEGATIONS
-        };
         let service = Nfs4Service {
-            open_arguments,
             ops: self.registry.build()?,
             minors: self.minors,
             namespace: self.namespace,

@@ -264,17 +264,42 @@ impl OpenArguments4 {
         create_mode: Bitmap::of(&[0, 1, 2, 3]),
     };
 
-    /// Of a server that gives delegations, of files and of their times, and in place of opens.
-    pub const WITH_DELEGATIONS: Self = Self {
+    /// Of a server that gives delegations, in minor version 1.
+    pub const WITH_DELEGATIONS_4_1: Self = Self {
         share_access_want: Self::WITHOUT_DELEGATIONS
             .share_access_want
-            .with(OPEN_ARGS_SHARE_ACCESS_WANT_ANY_DELEG)
-            .with(OPEN_ARGS_SHARE_ACCESS_WANT_DELEG_TIMESTAMPS)
-            .with(OPEN_ARGS_SHARE_ACCESS_WANT_OPEN_XOR_DELEGATION),
+            .with(OPEN_ARGS_SHARE_ACCESS_WANT_ANY_DELEG),
         // CLAIM_DELEGATE_CUR, CLAIM_DELEG_CUR_FH.
         open_claim: Self::WITHOUT_DELEGATIONS.open_claim.with(2).with(5),
         ..Self::WITHOUT_DELEGATIONS
     };
+
+    /// Of a server that gives delegations, of files and of their times, and in place of opens.
+    pub const WITH_DELEGATIONS: Self = Self {
+        share_access_want: Self::WITH_DELEGATIONS_4_1
+            .share_access_want
+            .with(OPEN_ARGS_SHARE_ACCESS_WANT_DELEG_TIMESTAMPS)
+            .with(OPEN_ARGS_SHARE_ACCESS_WANT_OPEN_XOR_DELEGATION),
+        ..Self::WITH_DELEGATIONS_4_1
+    };
+
+    /// Those of a minor version, of a server that gives delegations or does not.
+    pub fn of(minor: Minor, gives_delegations: GivesDelegations) -> &'static Self {
+        match (gives_delegations, minor) {
+            (GivesDelegations::No, _) => &Self::WITHOUT_DELEGATIONS,
+            (GivesDelegations::Yes, Minor::V2) => &Self::WITH_DELEGATIONS,
+            (GivesDelegations::Yes, Minor::V0 | Minor::V1) => &Self::WITH_DELEGATIONS_4_1,
+        }
+    }
+}
+
+/// Whether a server gives delegations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GivesDelegations {
+    /// It does.
+    Yes,
+    /// It does not.
+    No,
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ async fn whatever_is_supported_can_be_had_of_every_kind(#[case] minor: Minor) {
     let mut tree = Tree::with(TestServerOptions::default(), session).await;
     let supported: Bitmap = tree.attribute(&["export"], FATTR4_SUPPORTED_ATTRS).await;
     assert!(supported.minus(known_in(minor)).is_empty());
-    assert_eq!(supported.contains(FATTR4_OPEN_ARGUMENTS), minor == Minor::V2);
+    assert!(supported.contains(FATTR4_OPEN_ARGUMENTS));
     let attr_request = supported.minus(WRITE_ONLY);
     for kind in Kind::ALL {
         tree.make("object", kind).await;
@@ -84,18 +84,22 @@ async fn what_a_minor_version_does_not_have_is_absent() {
     tree.stop().await;
 }
 
-/// RFC 9754 section 3: what OPEN takes depends on whether delegations are given at all.
+/// RFC 9754 section 3, and pynfs 4.1 DELEG24, which asks for it in minor version 1 (ADR 6): what OPEN takes depends on whether delegations are given at all.
 #[rstest]
-#[case::given(Arc::new(GrantWhenUncontended), &[3, 4, 5, 20, 21], &[0, 1, 2, 4, 5])]
-#[case::not_given(Arc::new(NoDelegations), &[4, 5], &[0, 1, 4])]
+#[case::given(Minor::V2, Arc::new(GrantWhenUncontended), &[3, 4, 5, 20, 21], &[0, 1, 2, 4, 5])]
+#[case::given_in_4_1(Minor::V1, Arc::new(GrantWhenUncontended), &[3, 4, 5], &[0, 1, 2, 4, 5])]
+#[case::not_given(Minor::V2, Arc::new(NoDelegations), &[4, 5], &[0, 1, 4])]
+#[case::not_given_in_4_1(Minor::V1, Arc::new(NoDelegations), &[4, 5], &[0, 1, 4])]
 #[tokio::test]
 async fn open_arguments_are_those_that_open_takes(
+    #[case] minor: Minor,
     #[case] policy: Arc<dyn DelegationPolicy>,
     #[case] wants: &[u32],
     #[case] claims: &[u32],
 ) {
     let server = TestServerOptions { delegations: Some(policy), ..TestServerOptions::default() };
-    let mut tree = Tree::with(server, SessionOptions::default()).await;
+    let session = SessionOptions { minor, ..SessionOptions::default() };
+    let mut tree = Tree::with(server, session).await;
     let arguments: OpenArguments4 = tree.attribute(&["export"], FATTR4_OPEN_ARGUMENTS).await;
     assert_eq!(arguments.share_access_want, Bitmap::of(wants));
     assert_eq!(arguments.open_claim, Bitmap::of(claims));
