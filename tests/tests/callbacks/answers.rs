@@ -130,14 +130,14 @@ async fn a_held_answer_comes_when_it_is_let_and_others_before_it() {
     let world = World::new(1).await;
     let hold = Hold::default();
     world.callbacks.answer_once(CbOp::Recall, Answer::Held(hold.clone()));
-    let held = async { world.recall(0, 1).await };
+    let answered = async { world.recall(0, 1).await };
     let others = async {
         world.callbacks.recall().await;
         assert_eq!(world.recall(0, 1).await, (NFS4ERR_DELAY, 1), "a retry of what is under way");
         assert_eq!(world.recall(1, 1).await, (NFS4_OK, 2));
         hold.release();
     };
-    assert_eq!(tokio::join!(held, others).0, (NFS4_OK, 2));
+    assert_eq!(tokio::join!(answered, others).0, (NFS4_OK, 2));
 }
 
 #[rstest]

@@ -308,8 +308,8 @@ fn of_a_delegation_and_an_open_that_exclude_each_other_one_is_given() {
             other.open(Timestamp::default(), &request).is_ok()
         });
         let delegated = want(&table, ALICE).is_some();
-        let opened = join(opener);
-        assert!(opened != delegated, "open: {opened}, delegation: {delegated}");
+        let is_open = join(opener);
+        assert!(is_open != delegated, "open: {is_open}, delegation: {delegated}");
         check(&table);
     });
 }
