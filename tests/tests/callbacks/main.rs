@@ -5,6 +5,7 @@
 mod answers;
 mod backchannel;
 mod directory;
+mod replica;
 mod shared_fs;
 mod upcalls;
 mod v4_0;
