@@ -1,8 +1,10 @@
 //! CB_NOTIFY: what the holders of directory delegations are told, on its way to them (RFC 8881 section 20.4).
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::Nfs4Service;
@@ -11,7 +13,7 @@ use crate::export::ExportNode;
 use crate::proto::{
     CbArgs, CbNotify4Args, ClientId, NFS4_OK, NFS4ERR_BAD_STATEID, NFS4ERR_BADHANDLE, NFS4ERR_DELAY,
 };
-use crate::state::{DirEvent, DirNotice, DirTold, Effects, FileKey, NotifyLimits, RecallReason};
+use crate::state::{DirEvent, DirNotice, DirTold, DueNotice, Effects, FileKey, NotifyLimits, RecallReason};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::xdr::Opaque;
 
@@ -26,6 +28,8 @@ pub(super) struct Notices {
     /// There is something new to do.
     wake: Notify,
     in_flight: Arc<Semaphore>,
+    /// The clients that some of these are to.
+    to_clients: Mutex<HashMap<ClientId, ToClient>>,
     counters: NoticeCounters,
 }
 
@@ -52,8 +56,46 @@ impl Notices {
         Self {
             wake: Notify::new(),
             in_flight: Arc::new(Semaphore::new(limits.in_flight)),
+            to_clients: Mutex::default(),
             counters: NoticeCounters::default(),
         }
+    }
+}
+
+/// What is on its way to one client.
+#[derive(Debug, Default)]
+struct ToClient {
+    under_way: usize,
+    /// What waits until fewer are.
+    waiting: Vec<DueNotice>,
+}
+
+impl Notices {
+    /// Lets a notice through if one more may be under way to its client; otherwise it waits for [`end`](Self::end).
+    fn admit(&self, due: DueNotice, limits: &NotifyLimits) -> Option<DueNotice> {
+        let mut to_clients = self.to_clients.lock();
+        let to_client = to_clients.get_mut(&due.client.id());
+        if let Some(busy) = to_client.filter(|client| client.under_way >= limits.in_flight_per_client) {
+            busy.waiting.push(due);
+            return None;
+        }
+        Some(due)
+    }
+
+    fn begin(&self, client: &Client) {
+        self.to_clients.lock().entry(client.id()).or_default().under_way += 1;
+    }
+
+    /// One is not under way any more. Returns those that have waited for that.
+    fn end(&self, client: &Client) -> Vec<DueNotice> {
+        let mut to_clients = self.to_clients.lock();
+        let Some(to_client) = to_clients.get_mut(&client.id()) else { return Vec::new() };
+        to_client.under_way -= 1;
+        let waiting = std::mem::take(&mut to_client.waiting);
+        if to_client.under_way == 0 {
+            to_clients.remove(&client.id());
+        }
+        waiting
     }
 }
 
@@ -105,9 +147,13 @@ impl Nfs4Service {
     async fn next_notice(&self) -> Option<(DirNotice, OwnedSemaphorePermit)> {
         let permit = self.notices.in_flight.clone().acquire_owned().await.ok()?;
         while let Some(due) = self.state.next_due_notice(self.clock.now()) {
+            let Some(due) = self.notices.admit(due, &self.limits.notifications) else { continue };
             let room = self.room_for_changes(&due.client);
             match self.state.take_notice(self.clock.now(), due, room) {
-                Some(Ok(notice)) => return Some((notice, permit)),
+                Some(Ok(notice)) => {
+                    self.notices.begin(&notice.client);
+                    return Some((notice, permit));
+                }
                 Some(Err(recalled)) => self.settle_later(recalled),
                 None => {}
             }
@@ -141,6 +187,9 @@ impl Nfs4Service {
             counters.failed.fetch_add(1, Ordering::Relaxed);
             let recalled = self.state.recall(self.clock.now(), &stateid, RecallReason::Notification);
             self.settle_later(recalled.unwrap_or_default());
+        }
+        for due in self.notices.end(&client) {
+            self.state.renew_notice(&due, self.clock.now());
         }
         drop(permit);
         self.notices.wake.notify_one();

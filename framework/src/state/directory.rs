@@ -353,6 +353,11 @@ impl StateTable {
         })
     }
 
+    /// Makes a notice due again that was not taken.
+    pub fn renew_notice(&self, due: &DueNotice, at: Timestamp) {
+        self.note_due(due.key, Some(at));
+    }
+
     fn pop_due(&self, now: Timestamp) -> Option<StateKey> {
         let mut due = self.due_notices.lock();
         due.first().filter(|(at, _)| *at <= now)?;

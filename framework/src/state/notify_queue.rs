@@ -21,6 +21,8 @@ pub struct NotifyLimits {
     pub batch_bytes: usize,
     /// CB_NOTIFYs under way at a time, to all clients.
     pub in_flight: usize,
+    /// CB_NOTIFYs under way at a time to one client, so that one that does not answer keeps nobody else waiting.
+    pub in_flight_per_client: usize,
     /// Changes behind the server's back that wait to be looked at. If there are more, all delegations of the export are recalled.
     pub upcalls: usize,
 }
@@ -34,6 +36,7 @@ impl Default for NotifyLimits {
             queued_bytes: 256 << 10,
             batch_bytes: 32 << 10,
             in_flight: 64,
+            in_flight_per_client: 4,
             upcalls: 10_000,
         }
     }

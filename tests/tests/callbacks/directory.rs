@@ -516,6 +516,35 @@ async fn what_cannot_be_delivered_is_recalled_for(#[case] answer: Answer) {
     world.stop().await;
 }
 
+/// With room for two CB_NOTIFYs in all, and one client that answers none.
+#[tokio::test]
+async fn who_does_not_answer_keeps_nobody_else_waiting() {
+    let notifications = NotifyLimits {
+        delay: Duration::ZERO,
+        in_flight: 2,
+        in_flight_per_client: 1,
+        ..NotifyLimits::default()
+    };
+    let limits = Limits { notifications, ..Limits::default() };
+    let options = TestServerOptions { limits, ..options(Duration::ZERO) };
+    let mut world = World::with(options, BackOptions::default()).await;
+    let mut dead = DelegClient::unproven(&world.server, "dead", &BackOptions::default()).await;
+    dead.callbacks().answer(CbOp::Notify, Answer::Never);
+    for dir in [world.share.clone(), world.elsewhere.clone()] {
+        delegated(&mut dead, &dir, ENTRIES).await;
+        world.make(&dir, "first").await;
+    }
+    dead.callbacks().nth(CbOp::Notify, 1).await;
+    let delegation = world.watch(ENTRIES).await;
+    for name in ["one", "two", "three"] {
+        let at = world.at.clone();
+        world.make(&at, name).await;
+        assert_eq!(world.told(&delegation).await.len(), 1);
+    }
+    assert_eq!(dead.callbacks().arrived(CbOp::Notify), 1);
+    world.stop().await;
+}
+
 #[tokio::test]
 async fn who_is_busy_is_told_again() {
     let mut world = World::new().await;

@@ -20,7 +20,7 @@ use dittofs_ops::readdir::{ReadDir, Readdir4Args};
 use dittofs_ops::remove::{Remove, Remove4Args};
 use dittofs_ops::rename::{Rename, Rename4Args};
 use dittofs_ops::savefh::SaveFh;
-use dittofs_tests::callbacks::DelegClient;
+use dittofs_tests::callbacks::{BackOptions, DelegClient};
 use dittofs_tests::{DirectoriesToEverybody, Random, TestServer, TestServerOptions, mode_attr, put};
 use rstest::rstest;
 
@@ -130,7 +130,7 @@ async fn a_replica_is_like_the_directory(#[values(1, 2, 3)] seed: u64) {
         ..TestServerOptions::default()
     })
     .await;
-    let mut holder = DelegClient::unproven(&server, "holder", &Default::default()).await;
+    let mut holder = DelegClient::unproven(&server, "holder", &BackOptions::default()).await;
     let dirs = [holder.session().mkdir("one").await, holder.session().mkdir("two").await];
     let mut replicas = BTreeMap::new();
     for dir in &dirs {
