@@ -374,7 +374,7 @@ impl Model {
 
     /// NFS4ERR_DELAY if delegations of others are in the way of a change, until they are returned.
     pub(super) fn delayed_change(&mut self, cx: &Cx, file: FileNo) -> Option<Status> {
-        let met = self.meet_delegations((cx.now, cx.client), file, |_| true);
+        let met = self.meet_delegations((cx.now, self.known_client(cx)), file, |_| true);
         (met == InTheWay::Refused).then_some(NFS4ERR_DELAY)
     }
 

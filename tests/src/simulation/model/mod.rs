@@ -135,6 +135,8 @@ pub(crate) struct Model {
     pub(crate) owners: Vec<Owner>,
     /// Stateids of its clients that are gone.
     pub(crate) purged: Vec<[u8; 12]>,
+    /// Who of its clients has named itself on which connection.
+    pub(crate) named: Vec<(ConnectionId, Vec<ClientId>)>,
     /// Requests with a SETCLIENTID or SETCLIENTID_CONFIRM, and what they were answered.
     pub(crate) answered: Vec<(u64, Status, Bytes)>,
     /// Requests of minor version 0 that must not be carried out twice, and their replies.
@@ -173,6 +175,7 @@ impl Model {
             unconfirmed: Vec::new(),
             owners: Vec::new(),
             purged: Vec::new(),
+            named: Vec::new(),
             answered: Vec::new(),
             kept: Vec::new(),
             epoch: [0; 4],

@@ -75,6 +75,7 @@ impl Model {
         self.owners.clear();
         self.purged.clear();
         self.answered.clear();
+        self.named.clear();
         self.kept.clear();
         self.epoch = [0; 4];
         let (waiting, on_record) =

@@ -170,7 +170,31 @@ impl Model {
         }
         record.renewed = cx.now;
         cx.client = Some(id);
+        self.note_name(cx, id);
         Ok(())
+    }
+
+    /// A client has named itself on the connection.
+    fn note_name(&mut self, cx: &Cx, id: ClientId) {
+        let is_there = |id: &ClientId| self.is_v4_0(*id) && !self.is_canceled(*id);
+        let before = self.named.iter().find(|(connection, _)| *connection == cx.connection);
+        let mut names = before.map(|(_, names)| names.clone()).unwrap_or_default();
+        // Of several there is never one again.
+        if names.len() == 1 {
+            names.retain(is_there);
+        }
+        if !names.contains(&id) {
+            names.push(id);
+        }
+        self.named.retain(|(connection, _)| *connection != cx.connection);
+        self.named.push((cx.connection, names));
+    }
+
+    /// Who asks, as far as it is known: the client of a stateid, or else the only one that has named itself on the connection.
+    pub(super) fn known_client(&self, cx: &Cx) -> Option<ClientId> {
+        let named = self.named.iter().find(|(connection, _)| *connection == cx.connection);
+        let only = || named.and_then(|(_, names)| (names.len() == 1).then(|| names[0]));
+        cx.client.filter(|id| *id != ClientId(0)).or_else(only)
     }
 
     /// RFC 7530 section 16.33.5.
@@ -223,6 +247,9 @@ impl Model {
         let is_it = |unconfirmed: &Unconfirmed| (unconfirmed.id, unconfirmed.confirm) == (id, confirm);
         let Some(index) = self.unconfirmed.iter().position(is_it) else {
             let is_again = self.record(id).is_some_and(|record| record.confirm == Some(confirm));
+            if is_again {
+                self.note_name(cx, id);
+            }
             let expected = if is_again { NFS4_OK } else { NFS4ERR_STALE_CLIENTID };
             return check(&Expect::only(expected), result);
         };
@@ -230,7 +257,7 @@ impl Model {
         let Unconfirmed { owner, verifier, uid, .. } = self.unconfirmed.remove(index);
         if let Some(record) = self.records.iter_mut().find(|record| record.id == id) {
             record.confirm = Some(confirm);
-            return;
+            return self.note_name(cx, id);
         }
         let old = |record: &&Record| record.owner == owner && record.protocol == Protocol::V4_0;
         if let Some(old) = self.records.iter().find(old).map(|record| record.id) {
@@ -238,6 +265,7 @@ impl Model {
         }
         self.records.push(Record::of_v4_0(id, (owner, verifier, uid), confirm, cx.now));
         self.confirmed(id);
+        self.note_name(cx, id);
     }
 
     fn release_lockowner(&mut self, cx: &mut Cx, v40: &V40, owner: OwnerNo, result: &OpReply) {
