@@ -7,7 +7,8 @@
 //! # Lock order
 //!
 //! `Owner::sequence`, one at a time but for LOCK, which takes that of the open-owner and then, when that is let go again,
-//! that of the lock-owner; then `ClientOwners::owners`; then a shard of a map. How owners come and go is in
+//! that of the lock-owner; then `ClientOwners::owners`; then a shard of a map. Of the clients: the records of `ClientTable`; then the
+//! standing of a [`DialedPath`](crate::callback::DialedPath); then what the ways to a client come to. How owners come and go is in
 //! `docs/internals/v4_0.md`.
 
 mod clients;
