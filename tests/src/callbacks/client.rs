@@ -63,6 +63,8 @@ pub struct DelegClient {
     connections: Vec<RpcPeer>,
     /// Where minor version 0 is called.
     listener: Option<CallbackListener>,
+    /// What it has open, and by which open-owner.
+    pub(super) open: Vec<(OpenFile, String)>,
 }
 
 /// The protocol of a [`DelegClient`].
@@ -115,7 +117,13 @@ impl DelegClient {
         let listener = CallbackListener::start(&callbacks).await;
         let args = listener.setclientid_args(name, options.verifier);
         let wire = ClientV4_0::establish_with(Client::connect(server).await, &args).await;
-        Self { wire: Wire::V4_0(wire), callbacks, connections: Vec::new(), listener: Some(listener) }
+        Self {
+            wire: Wire::V4_0(wire),
+            callbacks,
+            connections: Vec::new(),
+            listener: Some(listener),
+            open: Vec::new(),
+        }
     }
 
     async fn over_session(
@@ -152,7 +160,13 @@ impl DelegClient {
             let complete = session.compound().op::<ReclaimComplete>(&ReclaimComplete4Args { one_fs: false });
             session.run(complete).await.ok();
         }
-        Self { wire: Wire::Session(session), callbacks, connections: vec![peer], listener: None }
+        Self {
+            wire: Wire::Session(session),
+            callbacks,
+            connections: vec![peer],
+            listener: None,
+            open: Vec::new(),
+        }
     }
 
     /// What it is called back.
@@ -194,6 +208,15 @@ impl DelegClient {
         Client::over(peer.clone()).run(&compound).await.ok();
         self.connections.push(peer);
         number
+    }
+
+    /// Sends the requests of the session over another of its connections from now on.
+    ///
+    /// # Panics
+    /// If there is no session or no such connection.
+    pub fn use_connection(&mut self, number: usize) {
+        let peer = self.connections[number].clone();
+        self.session().client = Client::over(peer);
     }
 
     /// An empty compound.
@@ -283,14 +306,33 @@ impl DelegClient {
         Ok((reply.get::<GetFh>().object, reply.get::<Open>()))
     }
 
-    /// Closes a file.
+    /// Closes a file that was opened as nobody in particular.
     ///
     /// # Panics
     /// If that fails.
     pub async fn close(&mut self, file: &OpenFile) {
+        self.close_as(file, "opener").await;
+    }
+
+    /// Closes a file that this open-owner has open.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub async fn close_as(&mut self, file: &OpenFile, opener: &str) {
+        self.open.retain(|(open, _)| open.stateid.other != file.stateid.other);
         match &mut self.wire {
             Wire::Session(session) => session.close(file).await,
-            Wire::V4_0(client) => drop(client.close(file, "opener").await.expect("closed")),
+            Wire::V4_0(client) => drop(client.close(file, opener).await.expect("closed")),
+        }
+    }
+
+    /// Closes all that is open.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub async fn close_all(&mut self) {
+        for (file, opener) in std::mem::take(&mut self.open) {
+            self.close_as(&file, &opener).await;
         }
     }
 
@@ -320,7 +362,7 @@ impl DelegClient {
     }
 
     /// Waits until the server has called the client.
-    async fn called(&self) {
+    pub async fn called(&self) {
         self.callbacks.wait_nulls(1).await;
     }
 }

@@ -2,8 +2,9 @@ use std::future::IntoFuture;
 use std::pin::Pin;
 
 use dittofs_framework::proto::{
-    NfsFh4, OPEN4_SHARE_ACCESS_WANT_NO_DELEG, OPEN4_SHARE_ACCESS_WANT_READ_DELEG,
-    OPEN4_SHARE_ACCESS_WANT_WRITE_DELEG, OpenDelegation4, Stateid, Status,
+    NfsFh4, OPEN4_RESULT_NO_OPEN_STATEID, OPEN4_SHARE_ACCESS_WANT_NO_DELEG,
+    OPEN4_SHARE_ACCESS_WANT_READ_DELEG, OPEN4_SHARE_ACCESS_WANT_WRITE_DELEG, OpenDelegation4, Stateid,
+    Status,
 };
 use dittofs_ops::open::{CreateHow4, OpenClaim4, OpenFlag4};
 
@@ -191,6 +192,11 @@ impl<'a> Opening<'a> {
         let mut stateid = answer.stateid;
         if let Wire::V4_0(wire) = &mut client.wire {
             stateid = wire.confirm_if_asked(&fh, &answer, &opener).await;
+        }
+        if answer.rflags & OPEN4_RESULT_NO_OPEN_STATEID == 0 {
+            let file = OpenFile { fh: fh.clone(), stateid };
+            client.open.retain(|(open, _)| open.stateid.other != stateid.other);
+            client.open.push((file, opener));
         }
         Ok(Opened { fh, stateid, rflags: answer.rflags, delegation: answer.delegation })
     }

@@ -133,7 +133,6 @@ impl Run<'_> {
                 Ok(result) => results.push(CbRes::Sequence(Ok(result))),
                 Err(outcome) => return outcome,
             }
-            self.sequence = Some(args);
         }
         for args in ops {
             match self.operation(args).await {
@@ -149,7 +148,11 @@ impl Run<'_> {
     }
 
     /// CB_SEQUENCE, in front of `rest`: its result, or what to do in the place of all that follows.
-    async fn sequence(&self, args: &CbSequence4Args, rest: &[CbArgs]) -> Result<CbSequence4ResOk, Outcome> {
+    async fn sequence(
+        &mut self,
+        args: &CbSequence4Args,
+        rest: &[CbArgs],
+    ) -> Result<CbSequence4ResOk, Outcome> {
         let answer = self.callbacks.state().take_answer(CbOp::Sequence);
         let (answer, twist) = match answer {
             Answer::Twisted(twist) => (Answer::Ok, Some(twist)),
@@ -164,6 +167,8 @@ impl Run<'_> {
         let admission = if is_carried_out { Some(self.callbacks.state().slots.admit(args)) } else { None };
         let is_new = matches!(admission, Some(Ok(Admission::New(_))));
         self.record(CbArgs::Sequence(args.clone()), is_new);
+        // What follows knows its CB_SEQUENCE, carried out or not.
+        self.sequence = Some(args.clone());
         if !is_new {
             for args in rest {
                 self.record(args.clone(), false);

@@ -3,9 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)] // a failed step fails the test
 
 mod answers;
+mod attributes;
 mod backchannel;
+mod credentials;
 mod directory;
+mod failures;
+mod recall_any;
+mod recalls;
 mod replica;
 mod shared_fs;
 mod upcalls;
 mod v4_0;
+mod world;
