@@ -41,6 +41,15 @@ pub(crate) struct StartOptions {
     #[arg(long, value_name = "SECONDS", default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub(crate) lease: u32,
 
+    /// Give clients no delegations: every open, lock and look at a file comes to the server.
+    #[arg(long)]
+    pub(crate) no_delegations: bool,
+
+    /// Call clients of NFSv4.0 back at whatever address they name, not only at the one that they come from. Then whoever
+    /// reaches the server can make it connect to any address.
+    #[arg(long)]
+    pub(crate) callback_any_address: bool,
+
     /// Most bytes that the share may hold.
     #[arg(long, value_name = "MIB", default_value_t = 4096, value_parser = clap::value_parser!(u64).range(1..=1 << 24))]
     pub(crate) capacity_mib: u64,

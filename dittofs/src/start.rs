@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use dittofs::api::{ApiServer, Phase};
 use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
+use dittofs_framework::callback::CallbackAddresses;
 use dittofs_framework::compound::{BuildError, Nfs4Service};
 use dittofs_framework::export::{ExportId, Namespace, NamespaceError};
 use dittofs_framework::nfs_server::NfsServer;
 use dittofs_framework::registry::RegistryError;
 use dittofs_framework::server::{BindError, Drained, ServerLimits};
+use dittofs_framework::state::NoDelegations;
 use dittofs_ops as _;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
@@ -85,6 +87,12 @@ async fn serve(options: &StartOptions) -> Result<(), StartError> {
     let namespace = Namespace::builder().export(EXPORT_ID, EXPORT_PATH, share).build()?;
     let lease = Duration::from_secs(u64::from(options.lease));
     let mut service = Nfs4Service::builder(namespace).lease(lease);
+    if options.no_delegations {
+        service = service.delegations(Arc::new(NoDelegations));
+    }
+    if options.callback_any_address {
+        service = service.callback_addresses(CallbackAddresses::Any);
+    }
     if let Some(identity) = identity::of_server(options.listen).map_err(BuildError::from)? {
         service = service.identity(identity);
     }

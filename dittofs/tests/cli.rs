@@ -10,8 +10,11 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::ffi::OsStrExt;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
 
-use dittofs_framework::proto::{NFS_PROGRAM, NFS_V4};
+use dittofs_framework::attr::FATTR4_OPEN_ARGUMENTS;
+use dittofs_framework::proto::{NFS_PROGRAM, NFS_V4, OPEN_ARGS_SHARE_ACCESS_WANT_ANY_DELEG, OpenArguments4};
 use dittofs_framework::testing::{RpcClient, RpcCredential, RpcError, RpcTarget};
+use dittofs_tests::callbacks::{CallbackListener, Callbacks};
+use dittofs_tests::{Client, ClientV4_0};
 use rstest::rstest;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -259,4 +262,39 @@ fn it_says_where_its_api_is_and_ends_with_it() {
     let (status, said) = server.end();
     assert_eq!(status.code(), Some(0), "{said}");
     assert!(!said.contains("the API has no authentication"), "{said}");
+}
+
+/// RFC: 9754 section 3. What OPEN takes tells whether delegations are given.
+#[rstest]
+#[case::given(&[], true)]
+#[case::not_given(&["--no-delegations"], false)]
+#[tokio::test]
+async fn delegations_are_given_unless_it_is_told_not_to(#[case] args: &[&str], #[case] given: bool) {
+    let server = Server::start(args);
+    let mut session = Client::connect_to(server.addr).await.session("client").await;
+    let root = session.share().await;
+    let arguments: OpenArguments4 = session.attribute(&root, FATTR4_OPEN_ARGUMENTS).await;
+    assert_eq!(arguments.share_access_want.contains(OPEN_ARGS_SHARE_ACCESS_WANT_ANY_DELEG), given);
+}
+
+/// RFC: 7530 section 16.33. The client comes from 127.0.0.1 and wants to be called at 127.0.0.2.
+#[rstest]
+#[case::its_own(&[], 0)]
+#[case::any(&["--callback-any-address"], 1)]
+#[tokio::test]
+async fn a_client_is_called_at_its_own_address_unless_any_is_allowed(
+    #[case] args: &[&str],
+    #[case] calls: usize,
+) {
+    let server = Server::start(args);
+    let callbacks = Callbacks::new(0);
+    let elsewhere = CallbackListener::start_at(&callbacks, "127.0.0.2:0".parse().unwrap()).await;
+    let named = elsewhere.setclientid_args("elsewhere", [1; 8]);
+    ClientV4_0::establish_with(Client::connect_to(server.addr).await, &named).await;
+    // When this one has been called, the other would have been as well: they are called in their order.
+    let at_home = CallbackListener::start(&callbacks).await;
+    let named = at_home.setclientid_args("at home", [1; 8]);
+    ClientV4_0::establish_with(Client::connect_to(server.addr).await, &named).await;
+    callbacks.wait_nulls(1 + calls).await;
+    assert_eq!((elsewhere.connections(), at_home.connections()), (calls, 1));
 }

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 use dittofs_framework::proto::{
@@ -48,7 +49,15 @@ impl Client {
     /// # Panics
     /// If the server does not take the connection.
     pub async fn connect(server: &TestServer) -> Self {
-        let rpc = RpcClient::connect(server.addr).await.expect("a connection");
+        Self::connect_to(server.addr).await
+    }
+
+    /// Connects as root to a server that listens there.
+    ///
+    /// # Panics
+    /// If it does not take the connection.
+    pub async fn connect_to(addr: SocketAddr) -> Self {
+        let rpc = RpcClient::connect(addr).await.expect("a connection");
         Self { transport: Transport::Plain(rpc), credential: RpcCredential::sys(0, 0, &[]) }
     }
 
