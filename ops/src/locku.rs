@@ -45,6 +45,7 @@ impl Operation for Locku {
         let file = FileKey::from(cx.current()?);
         match cx.service().state().unlock(cx.caller(), &stateid, &file, &range) {
             Ok(stateid) => {
+                cx.service().notify_of_locks();
                 cx.set_current_stateid(stateid);
                 Ok(stateid)
             }

@@ -7,6 +7,7 @@ pub(crate) mod delegate;
 mod share;
 
 use dittofs_framework::attr::{Bitmap, attrset};
+use dittofs_framework::client::CallbackPath;
 use dittofs_framework::compound::{Claim, ClaimPermit, CompoundContext};
 use dittofs_framework::export::ExportNode;
 use dittofs_framework::fs::{Authority, FsError, OpenHold, SetAttributes, ShareAccess};
@@ -25,13 +26,13 @@ use crate::errors;
 use crate::fault::fs_error;
 
 pub use dittofs_framework::proto::{
-    OPEN4_RESULT_CONFIRM, OPEN4_RESULT_LOCKTYPE_POSIX, OPEN4_RESULT_NO_OPEN_STATEID,
-    OPEN4_RESULT_PRESERVE_UNLINKED, OPEN4_SHARE_ACCESS_BOTH, OPEN4_SHARE_ACCESS_READ,
-    OPEN4_SHARE_ACCESS_WANT_ANY_DELEG, OPEN4_SHARE_ACCESS_WANT_CANCEL, OPEN4_SHARE_ACCESS_WANT_DELEG_MASK,
-    OPEN4_SHARE_ACCESS_WANT_NO_DELEG, OPEN4_SHARE_ACCESS_WANT_PUSH_DELEG_WHEN_UNCONTENDED,
-    OPEN4_SHARE_ACCESS_WANT_READ_DELEG, OPEN4_SHARE_ACCESS_WANT_SIGNAL_DELEG_WHEN_RESRC_AVAIL,
-    OPEN4_SHARE_ACCESS_WANT_WRITE_DELEG, OPEN4_SHARE_ACCESS_WRITE, OpenDelegation4, OpenDelegationType4,
-    OpenNoneDelegation4,
+    OPEN4_RESULT_CONFIRM, OPEN4_RESULT_LOCKTYPE_POSIX, OPEN4_RESULT_MAY_NOTIFY_LOCK,
+    OPEN4_RESULT_NO_OPEN_STATEID, OPEN4_RESULT_PRESERVE_UNLINKED, OPEN4_SHARE_ACCESS_BOTH,
+    OPEN4_SHARE_ACCESS_READ, OPEN4_SHARE_ACCESS_WANT_ANY_DELEG, OPEN4_SHARE_ACCESS_WANT_CANCEL,
+    OPEN4_SHARE_ACCESS_WANT_DELEG_MASK, OPEN4_SHARE_ACCESS_WANT_NO_DELEG,
+    OPEN4_SHARE_ACCESS_WANT_PUSH_DELEG_WHEN_UNCONTENDED, OPEN4_SHARE_ACCESS_WANT_READ_DELEG,
+    OPEN4_SHARE_ACCESS_WANT_SIGNAL_DELEG_WHEN_RESRC_AVAIL, OPEN4_SHARE_ACCESS_WANT_WRITE_DELEG,
+    OPEN4_SHARE_ACCESS_WRITE, OpenDelegation4, OpenDelegationType4, OpenNoneDelegation4,
 };
 pub(crate) use share::{parse_access, parse_deny};
 
@@ -224,8 +225,15 @@ fn result_flags(cx: &mut CompoundContext<'_>) -> u32 {
         | match cx.minor() {
             Minor::V0 if cx.turns().is_unconfirmed() => OPEN4_RESULT_CONFIRM,
             Minor::V0 => 0,
-            Minor::V1 | Minor::V2 => OPEN4_RESULT_PRESERVE_UNLINKED,
+            Minor::V1 | Minor::V2 => OPEN4_RESULT_PRESERVE_UNLINKED | lock_flags(cx),
         }
+}
+
+/// Whether the client will be told of locks that become free. One that counts on it asks less often, so it must be reached.
+fn lock_flags(cx: &CompoundContext<'_>) -> u32 {
+    let is_reached =
+        cx.client().is_ok_and(|client| cx.service().callback_path(client) == CallbackPath::Proven);
+    if is_reached { OPEN4_RESULT_MAY_NOTIFY_LOCK } else { 0 }
 }
 
 async fn find(

@@ -13,10 +13,10 @@ use crate::client::{CallbackPath, Client, Protocol};
 use crate::log_limited;
 use crate::proto::{
     CbArgs, CbNotifyLock4Args, CbRecall4Args, CbRecallAny4Args, CbRecallSlot4Args, CbRes, ClientId,
-    NFS4ERR_BAD_STATEID, NFS4ERR_BADHANDLE, NFS4ERR_DELAY, NfsFh4, SessionId,
+    NFS4ERR_BAD_STATEID, NFS4ERR_BADHANDLE, NFS4ERR_DELAY, NfsFh4, SessionId, StateOwner,
 };
 use crate::session::Session;
-use crate::state::{FileKey, Recall, ReferringCall};
+use crate::state::{FileKey, LockNotice, Recall, ReferringCall};
 
 impl Nfs4Service {
     /// Whether callbacks reach the client, as far as is known.
@@ -40,6 +40,27 @@ impl Nfs4Service {
     pub fn probe_session(&self, id: &SessionId) {
         if let Some(session) = self.sessions.session(id) {
             self.callbacks.outbox.push(Callback::Probe { client: session.client().clone() });
+        }
+    }
+
+    /// Asks clients for slots that they do not use, when there are none left.
+    pub(super) fn recall_unused_slots(&self) {
+        for (session, target_highest_slotid) in self.sessions.recall_slots(self.clock.now()) {
+            if session.back().path() == CallbackPath::Proven {
+                let session = Arc::downgrade(&session);
+                self.callbacks.outbox.push(Callback::RecallSlot { session, target_highest_slotid });
+            }
+        }
+    }
+
+    /// Has clients told that may have a lock now that they were denied before: for whoever has released or changed locks.
+    pub fn notify_of_locks(&self) {
+        for LockNotice { client, file, owner } in self.state.take_lock_notices() {
+            // Others ask again and again, as those of minor version 0 do.
+            if client.protocol() == Protocol::Sessions && client.callback_path() == CallbackPath::Proven {
+                let owner = StateOwner::clone(&owner);
+                self.callbacks.outbox.push(Callback::NotifyLock { client, file, owner });
+            }
         }
     }
 

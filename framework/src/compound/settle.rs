@@ -94,6 +94,7 @@ impl Nfs4Service {
         for file in &effects.returned {
             self.returns.wake(*file);
         }
+        self.notify_of_locks();
         effects.run();
     }
 
@@ -216,6 +217,7 @@ impl Nfs4Service {
         // What cannot be recorded now is tried again the next time.
         let _ = self.settle_state(self.state.revoke_overdue(now)).await;
         self.relieve_delegations();
+        self.recall_unused_slots();
         self.end_grace_if_due(now).await;
     }
 }

@@ -124,6 +124,18 @@ impl SessionCore {
         self.records.lock().get(client.id()).map(|record| record.sessions.clone()).unwrap_or_default()
     }
 
+    /// The sessions that have more slots than they use, when no session can grow, and the highest slot that each is to use. Each is given
+    /// back once for each number.
+    pub fn recall_slots(&self, now: Timestamp) -> Vec<(Arc<Session>, u32)> {
+        if !self.budget.is_short() {
+            return Vec::new();
+        }
+        self.sessions
+            .all()
+            .filter_map(|session| Some((session.clone(), session.slots().recall(now)?)))
+            .collect()
+    }
+
     /// Whether the client may not have seen the reply of that request yet: it has sent no other one in its slot (RFC 8881 section
     /// 2.10.6.3).
     pub(crate) fn may_be_unseen(&self, call: &ReferringCall) -> bool {
@@ -371,6 +383,10 @@ impl SessionTable {
 
     pub(super) fn find(&self, id: &SessionId) -> Option<Arc<Session>> {
         self.shard(id).read().get(id).cloned()
+    }
+
+    fn all(&self) -> impl Iterator<Item = Arc<Session>> {
+        self.shards.iter().flat_map(|shard| shard.read().values().cloned().collect::<Vec<_>>())
     }
 
     pub(super) fn insert(&self, session: Arc<Session>) {

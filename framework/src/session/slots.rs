@@ -57,7 +57,7 @@ impl SlotBudget {
     }
 
     /// Whether no session can grow.
-    fn is_short(&self) -> bool {
+    pub(super) fn is_short(&self) -> bool {
         self.in_use.load(Ordering::Relaxed) >= self.shared()
     }
 
@@ -97,7 +97,9 @@ pub(super) struct Slots {
     target: AtomicU32,
     /// Counts how often the target was lowered.
     generation: AtomicU32,
-    /// The generation of which the client was told by CB_RECALL_SLOT.
+    /// The generation whose target the client was to be told by CB_RECALL_SLOT.
+    asked_generation: AtomicU32,
+    /// The generation whose target the client was told by CB_RECALL_SLOT.
     recalled_generation: AtomicU32,
     /// The most that was ever accepted.
     most_accepted: AtomicU32,
@@ -147,6 +149,7 @@ impl Slots {
             accepted: AtomicU32::new(0),
             target: AtomicU32::new(0),
             generation: AtomicU32::new(0),
+            asked_generation: AtomicU32::new(0),
             recalled_generation: AtomicU32::new(0),
             most_accepted: AtomicU32::new(0),
             window_ends_ns: AtomicU64::new((now + limits.slot_window).as_nanos()),
@@ -229,6 +232,22 @@ impl Slots {
     fn was_told(&self, slot: &Slot) -> bool {
         let generation = self.generation.load(Ordering::Relaxed);
         slot.told_generation() == generation || self.recalled_generation.load(Ordering::Relaxed) == generation
+    }
+
+    /// Slots are short: the target that the client is to be told with CB_RECALL_SLOT (RFC 8881 section 20.8), once for each. A client that
+    /// says nothing is not told otherwise, and it is those that use the fewest slots that say the least.
+    pub(super) fn recall(&self, now: Timestamp) -> Option<u32> {
+        let _steering = self.steering.lock();
+        if self.has_ended() {
+            return None;
+        }
+        if now.as_nanos() >= self.window_ends_ns.load(Ordering::Relaxed) {
+            self.end_window(now);
+        }
+        let SlotGrant { highest_slotid, target_highest_slotid } = self.grant();
+        let generation = self.generation.load(Ordering::Relaxed);
+        let is_asked = self.asked_generation.swap(generation, Ordering::Relaxed) == generation;
+        (target_highest_slotid < highest_slotid && !is_asked).then_some(target_highest_slotid)
     }
 
     /// The client was told by CB_RECALL_SLOT of this target, which may have changed since.

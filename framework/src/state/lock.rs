@@ -8,7 +8,7 @@ use super::ids::{FileKey, Seqid, StateKey};
 use super::range::{ByteRange, LockKind};
 use super::range_locks::{Change, HeldLock, OwnerKey};
 use super::table::{Place, StateRef, StateTable};
-use super::waiters::{Asker, Room, Wanted};
+use super::waiters::{Asker, LockNotice, Room, Wanted};
 use crate::clock::Timestamp;
 use crate::fs::ShareAccess;
 use crate::proto::{
@@ -257,6 +257,7 @@ impl StateTable {
     /// Makes a change that was admitted, and counts out the locks that it takes away.
     fn make_change(&self, inner: &mut FileInner, client: &ClientRecord, change: &Change) {
         inner.locks.apply(change);
+        inner.waiters.locks_changed();
         for lock in &change.removed {
             if let Some(state) = inner.lock_states.get_mut(&lock.state) {
                 state.held -= 1;
@@ -317,6 +318,7 @@ impl StateTable {
         let Some(state) = inner.lock_states.remove(&key) else { return };
         // The owner may have very many locks through other stateids, which the search would visit.
         let released = if state.held == 0 { 0 } else { inner.locks.release(state.owner, key) };
+        inner.waiters.locks_changed();
         inner.lock_owners.remove_state(state.owner);
         self.stateids.shard(&key).remove(&key);
         client.lock_stateids.give_back(1);
@@ -329,6 +331,14 @@ impl StateTable {
         state.seqid = state.seqid.next();
         Ok(self.stateid(key, state.seqid))
     }
+}
+
+/// Those whose turn to lock it has become.
+pub(super) fn new_turns(file: &FileKey, inner: &mut FileInner) -> Vec<LockNotice> {
+    let FileInner { waiters, locks, lock_owners, .. } = inner;
+    waiters.new_turns(*file, |owner, wanted| {
+        locks.conflict(lock_owners.key(owner), &wanted.range, wanted.kind).is_none()
+    })
 }
 
 /// Whether it is the turn of nobody who waits for a lock that this one would be in the way of.

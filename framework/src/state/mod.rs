@@ -71,3 +71,4 @@ pub use share::ShareDeny;
 pub use stateid::{Freed, Io};
 pub use stripes::{Changing, FileStripe};
 pub use table::{Held, StateCensus, StateTable};
+pub use waiters::LockNotice;

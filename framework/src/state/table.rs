@@ -10,10 +10,12 @@ use super::effects::{Effects, Scarce};
 use super::file::{FileInner, FileState};
 use super::ids::{FileKey, Seqid, StateKey, stateid};
 use super::limits::StateLimits;
+use super::lock::new_turns;
 use super::lock_order::{Ranked, SHARD};
 use super::recall::Awaited;
 use super::sharded::Sharded;
 use super::stripes::Stripes;
+use super::waiters::LockNotices;
 use crate::client::{Client, Protocol};
 use crate::clock::Timestamp;
 use crate::proto::{ClientId, NFS4ERR_BAD_STATEID, NFS4ERR_DELEG_REVOKED, NFS4ERR_EXPIRED, Stateid, Status};
@@ -55,6 +57,7 @@ pub struct StateTable {
     /// Recalls in the order in which they are due.
     pub(super) awaited: Ranked<VecDeque<Awaited>, SHARD>,
     pub(super) due_notices: DueNotices,
+    pub(super) lock_notices: LockNotices,
 }
 
 /// Where a state is, and whose.
@@ -141,6 +144,7 @@ impl StateTable {
             delegation_counters: DelegationCounters::default(),
             stripes: Stripes::new(),
             awaited: Ranked::default(),
+            lock_notices: LockNotices::default(),
             due_notices: DueNotices::default(),
         }
     }
@@ -368,6 +372,9 @@ impl StateTable {
             return None;
         }
         let result = f(&mut inner);
+        if inner.waiters.are_changed() {
+            self.lock_notices.add(new_turns(&file.key, &mut inner));
+        }
         if inner.is_empty() {
             inner.retired = true;
             self.files.shard(&file.key).remove(&file.key);

@@ -8,6 +8,7 @@ mod backchannel;
 mod credentials;
 mod directory;
 mod failures;
+mod hints;
 mod recall_any;
 mod recalls;
 mod replica;

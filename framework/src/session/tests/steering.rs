@@ -190,6 +190,40 @@ fn sessions_share_the_slots_there_are() {
     assert_eq!(two.highest, 16);
 }
 
+/// RFC 8881 section 20.8: a client that says nothing is asked for what it has too much of, once, when others are in need.
+#[test]
+fn slots_are_asked_back_when_they_are_short() {
+    let world = World::with_limits(SessionLimits { slots_total: 24, ..limits() });
+    let recalled = || {
+        let recalled = world.core.recall_slots(world.now());
+        recalled.into_iter().map(|(session, target)| (session.id(), target)).collect::<Vec<_>>()
+    };
+    let mut client = Client::new(&world, "client", 8);
+    assert_eq!(recalled(), [], "there are enough");
+    client.saturate();
+    assert_eq!(recalled(), [], "it uses them");
+    for _ in 0..2 {
+        world.clock.advance(WINDOW);
+        assert_eq!(client.highest, 20);
+    }
+    world.core.recall_slots(world.now());
+    world.clock.advance(WINDOW);
+    assert_eq!(recalled(), [(client.session, 3)]);
+    assert_eq!(recalled(), [], "once");
+    // It was not told in the slot that it uses, and has not answered yet.
+    client.run(7, 3);
+    assert_eq!((client.highest, client.target), (20, 3));
+    client.run(6, 3);
+    assert_eq!(client.highest, 20);
+    let session = world.core.session(&client.session).unwrap();
+    session.told_target(3);
+    client.run(5, 3);
+    assert_eq!(client.highest, 20, "the slot itself is above the target");
+    client.run(2, 3);
+    assert_eq!((client.highest, client.target), (3, 3));
+    assert_eq!(world.core.budget.in_use(), 4);
+}
+
 /// RFC 8881 section 18.36.4, phase 4.
 #[test]
 fn without_a_slot_there_is_no_session() {

@@ -6,6 +6,7 @@ mod delegations;
 mod directories;
 mod io;
 mod lock_model;
+mod lock_notices;
 mod locks;
 mod opens;
 #[cfg(feature = "loom")]

@@ -100,6 +100,23 @@ impl Queue {
         self.world.check();
     }
 
+    /// Who was told since the last time that a lock may be free.
+    pub(super) fn told(&self) -> Vec<u64> {
+        let number = |notice: LockNotice| {
+            let name = String::from_utf8(notice.owner.owner.to_vec()).expect("a name");
+            let who = name.parse().expect("a number");
+            assert_eq!((notice.client.id(), notice.file), (Self::client(who), file(1)));
+            who
+        };
+        self.world.table.take_lock_notices().into_iter().map(number).collect()
+    }
+
+    pub(super) fn close_alices(&self) {
+        let open = Stateid { seqid: 0, ..self.opens[0] };
+        self.world.table.close(self.caller(0), &open, &file(1)).expect("closed").run();
+        self.world.check();
+    }
+
     /// Time passes in which the clients say something.
     pub(super) fn pass(&mut self, time: Duration) {
         self.now = self.now + time;
