@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -14,7 +15,6 @@ use crate::proto::{
     CbArgs, CbNotify4Args, ClientId, NFS4_OK, NFS4ERR_BAD_STATEID, NFS4ERR_BADHANDLE, NFS4ERR_DELAY,
 };
 use crate::state::{DirEvent, DirNotice, DirTold, DueNotice, Effects, FileKey, NotifyLimits, RecallReason};
-use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::xdr::Opaque;
 
 /// Most bytes of a callback that are not changes: headers of RPC with a credential, CB_COMPOUND, CB_SEQUENCE, stateid and filehandle.

@@ -243,12 +243,12 @@ impl Quota {
     /// Counts `more` in, unless the count would exceed the limit.
     pub(super) fn take(&self, more: usize, limit: usize) -> Result<(), Full> {
         let added = |count: usize| count.checked_add(more).filter(|after| *after <= limit);
-        self.0.fetch_update(Ordering::SeqCst, Ordering::Relaxed, added).map(drop).map_err(|_| Full)
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, added).map(drop).map_err(|_| Full)
     }
 
     /// Counts one in, without a limit.
     pub(super) fn take_one(&self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
+        self.0.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts out.
@@ -256,9 +256,8 @@ impl Quota {
         self.0.fetch_sub(fewer, Ordering::Relaxed);
     }
 
-    /// In one order with the changes that are under way (`Stripes`).
     pub(super) fn count(&self) -> usize {
-        self.0.load(Ordering::SeqCst)
+        self.0.load(Ordering::Relaxed)
     }
 }
 

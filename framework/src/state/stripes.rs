@@ -4,7 +4,7 @@ use foldhash::fast::FixedState;
 
 use super::ids::FileKey;
 use crate::clock::Timestamp;
-use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 
 #[cfg(not(feature = "loom"))]
 const STRIPES: usize = 1024;
@@ -59,13 +59,16 @@ impl Stripes {
     /// sees the change.
     pub(super) fn begin_change(&self, stripe: FileStripe) -> Changing<'_> {
         let changing = &self.stripe(stripe).changing;
-        // In one order with the counts of delegations: either this is seen by who gives one, or that by who changes.
-        changing.fetch_add(1, Ordering::SeqCst);
+        changing.fetch_add(1, Ordering::AcqRel);
+        // Before the counts of delegations are looked at, as whoever gives one counts it before it looks here: one of the two sees
+        // the other.
+        fence(Ordering::SeqCst);
         Changing { changing }
     }
 
     pub(super) fn is_changing(&self, stripe: FileStripe) -> bool {
-        self.stripe(stripe).changing.load(Ordering::SeqCst) > 0
+        fence(Ordering::SeqCst);
+        self.stripe(stripe).changing.load(Ordering::Acquire) > 0
     }
 
     pub(super) fn note_recall(&self, stripe: FileStripe, now: Timestamp) {
