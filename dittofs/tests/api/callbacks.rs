@@ -1,3 +1,8 @@
+//! Calls to clients in the metrics.
+//!
+//! Origin: own: each counter with what makes it rise.
+//! RFC: 8881 sections 2.10.3.1 and 20.
+
 use std::time::Duration;
 
 use dittofs_framework::attr::Bitmap;

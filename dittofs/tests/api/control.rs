@@ -1,3 +1,8 @@
+//! `dfsctl` as whoever runs it sees it.
+//!
+//! Origin: what scripts and people rely on.
+//! RFC: none.
+
 use std::time::Duration;
 
 use rstest::rstest;

@@ -1,3 +1,8 @@
+//! Who holds which delegation, and delegations that an operator wants back.
+//!
+//! Origin: own.
+//! RFC: 8881 sections 10.4 and 10.4.6.
+
 use std::time::Duration;
 
 use dittofs_framework::state::DelegationType;

@@ -1,3 +1,8 @@
+//! What is answered to requests that are not carried out, and the limits of the API.
+//!
+//! Origin: own; connections that send their head slowly or never end.
+//! RFC: 9110 section 15.5, 9112 sections 3 and 9.5.
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,3 +1,8 @@
+//! Health and the grace period, as they are asked for.
+//!
+//! Origin: liveness and readiness probes of service managers; operators after a restart.
+//! RFC: 9110 section 15 (status codes); 8881 section 8.4.2.1 (the grace period).
+
 use std::time::Duration;
 
 use dittofs::api::Phase;

@@ -1,3 +1,8 @@
+//! `/metrics`: each with what makes it move.
+//!
+//! Origin: own; the guide's table.
+//! RFC: none; the text format of Prometheus, version 0.0.4.
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
