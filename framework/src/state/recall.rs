@@ -9,6 +9,7 @@ use super::file::FileInner;
 use super::ids::{FileKey, StateKey};
 use super::stripes::{Changing, FileStripe};
 use super::table::{StateRef, StateTable};
+use crate::client::Protocol;
 use crate::clock::Timestamp;
 use crate::fs::ShareAccess;
 use crate::proto::{ClientId, Stateid};
@@ -64,12 +65,8 @@ impl StateTable {
         reason: RecallReason,
     ) -> Met {
         let Some(held) = inner.delegations.of_mut(holder) else { return Met::Waits(None) };
-        // A client that answers no recall may be silent altogether: what it has to be told is which delegation it did not return.
-        if held.is_overdue(now) {
-            return Met::Revoked(self.revoke_delegation(inner, file, holder, RevokeReason::NotReturned));
-        }
-        if held.client.client.is_expired(now) {
-            return Met::Revoked(self.revoke_delegation(inner, file, holder, RevokeReason::LeaseExpired));
+        if let Some(why) = why_revoked(held, now) {
+            return Met::Revoked(self.revoke_delegation(inner, file, holder, why));
         }
         if held.recalled_at.is_some() {
             return Met::Waits(None);
@@ -196,8 +193,9 @@ impl StateTable {
             let Some((client, Some(file))) = found else { continue };
             let revoked = self.enter(&file, |inner| {
                 let is_overdue = |held: &Delegation| held.is_overdue(now);
-                inner.delegations.find(client, key).filter(|held| is_overdue(held))?;
-                Some(self.revoke_delegation(inner, &file.key, client, RevokeReason::NotReturned))
+                let overdue = inner.delegations.find(client, key).filter(|held| is_overdue(held))?;
+                let why = why_revoked(overdue, now)?;
+                Some(self.revoke_delegation(inner, &file.key, client, why))
             });
             effects.add(revoked.flatten().unwrap_or_default());
         }
@@ -262,6 +260,21 @@ impl StateTable {
     /// The group of a file, by which those who wait for a delegation are woken.
     pub fn stripe(&self, file: &FileKey) -> FileStripe {
         self.stripes.of(file)
+    }
+}
+
+/// Why a delegation that is in the way is revoked now, if it is.
+///
+/// A client that answers no recall may be silent altogether: what it has to be told is which delegation it did not return. One of minor
+/// version 0 whose lease ran out can be told nothing but that it has lost everything (RFC 7530 section 9.6.3).
+fn why_revoked(held: &Delegation, now: Timestamp) -> Option<RevokeReason> {
+    let client = &held.client.client;
+    let is_expired = client.is_expired(now);
+    let is_overdue = held.is_overdue(now) && !(is_expired && client.protocol() == Protocol::V4_0);
+    if is_overdue {
+        Some(RevokeReason::NotReturned)
+    } else {
+        is_expired.then_some(RevokeReason::LeaseExpired)
     }
 }
 
