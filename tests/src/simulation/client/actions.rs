@@ -368,7 +368,8 @@ pub(super) fn kind(rng: &mut Random) -> Kind {
 }
 
 pub(super) fn share(rng: &mut Random) -> Share {
-    Share { access: 1 + low(rng, 3), deny: if rng.below(4) == 0 { low(rng, 4) } else { 0 } }
+    let access = rng.one_of(&[1, 1, 2, 3]);
+    Share { access, deny: if rng.below(5) == 0 { low(rng, 4) } else { 0 } }
 }
 
 pub(super) fn range(rng: &mut Random) -> CellRange {
