@@ -123,6 +123,10 @@ impl Client {
             return self.lie(rng, view, sequence);
         }
         match self.wants.pop() {
+            Some(want) if want.delegation.is_none() && rng.below(4) == 0 => {
+                let more = Want { delegation: Some(kind(rng)), ..want };
+                Intent::Lie(self.within(rng, sequence, reclaim_of(&more)))
+            }
             Some(want) if rng.below(20) > 0 => {
                 let ops = reclaim_of(&want);
                 if want.locks.len() > 1 && want.share.deny == 0 {
