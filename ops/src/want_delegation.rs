@@ -178,8 +178,8 @@ async fn offered(
         path: service.settled_callback_path(client).await,
         held: service.state().delegations_of(client.id()),
     };
-    let kind = service.delegation_policy().offer(&question)?;
-    Some((kind, delegate::timestamps(wants)))
+    let policy = service.delegation_policy();
+    Some((policy.offer(&question)?, delegate::timestamps(policy, wants)))
 }
 
 /// Opens the file as far as the caller may: for no more than is wanted, and for reading alone if that is all that is permitted and

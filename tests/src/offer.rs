@@ -15,4 +15,8 @@ impl DelegationPolicy for OfferAlways {
             Want::Read | Want::Any | Want::NoPreference => Some(DelegationType::Read),
         }
     }
+
+    fn offers_timestamps(&self) -> bool {
+        true
+    }
 }

@@ -35,6 +35,14 @@ pub trait DelegationPolicy: Send + Sync + 'static {
         path == CallbackPath::Proven
     }
 
+    /// Whether a client that wants to keep the timestamps of a file with a write delegation (RFC 9754 section 5) is to keep them.
+    ///
+    /// Not by default. What a program sets with `utimes` is such a timestamp to Linux, and the RFC has the server ignore what is older
+    /// than the delegation and cut off what is in the future: `cp -p`, `tar` and `rsync` would lose the times of the files they make.
+    fn offers_timestamps(&self) -> bool {
+        false
+    }
+
     /// Whether delegations are given at all. If not, operations do not look for them.
     fn is_enabled(&self) -> bool {
         true

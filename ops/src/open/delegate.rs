@@ -10,8 +10,8 @@ use dittofs_framework::proto::{
     OpenReadDelegation4, OpenWriteDelegation4, Want, WantFlags, Wants,
 };
 use dittofs_framework::state::{
-    BesideOpen, DelegationClaim, DelegationQuestion, DelegationRequest, DelegationType, GrantedDelegation,
-    RecallReason, ShareDeny, Timestamps, WhyNot,
+    BesideOpen, DelegationClaim, DelegationPolicy, DelegationQuestion, DelegationRequest, DelegationType,
+    GrantedDelegation, RecallReason, ShareDeny, Timestamps, WhyNot,
 };
 
 /// What tells later whether the holder has changed the file.
@@ -44,7 +44,7 @@ pub(super) async fn request(
     Some(DelegationRequest {
         kind,
         origin: cx.referring_call(),
-        timestamps: timestamps(wants),
+        timestamps: timestamps(policy, wants),
         open: beside_open(wants),
         claim: DelegationClaim::New,
     })
@@ -56,8 +56,9 @@ fn beside_open(wants: Wants) -> BesideOpen {
 }
 
 /// Who is to keep the timestamps.
-pub(crate) fn timestamps(wants: Wants) -> Timestamps {
-    if wants.flags.contains(WantFlags::TIMESTAMPS) { Timestamps::Holder } else { Timestamps::Server }
+pub(crate) fn timestamps(policy: &dyn DelegationPolicy, wants: Wants) -> Timestamps {
+    let is_wanted = wants.flags.contains(WantFlags::TIMESTAMPS);
+    if is_wanted && policy.offers_timestamps() { Timestamps::Holder } else { Timestamps::Server }
 }
 
 /// The delegation that a client had before the server restarted, and is to have again.

@@ -68,6 +68,10 @@ impl DelegationPolicy for Policy {
         kind
     }
 
+    fn offers_timestamps(&self) -> bool {
+        true
+    }
+
     fn is_enabled(&self) -> bool {
         self.manner != Manner::Never
     }

@@ -1,15 +1,21 @@
 //! Who asks for the attributes of a file that another client holds a write delegation of is told what that client has of it.
 //!
 //! Origin: own.
-//! RFC: 8881 sections 10.4.3 and 20.1; 7530 sections 10.4.3 and 15.1.
+//! RFC: 8881 sections 10.4.3 and 20.1; 7530 sections 10.4.3 and 15.1; 9754 section 5.
+
+use std::sync::Arc;
 
 use dittofs_framework::attr::{Bitmap, FATTR4_CHANGE, FATTR4_SIZE};
-use dittofs_framework::proto::{CbArgs, CbGetAttr4ResOk, CbOp, CbRes, Fattr4, Minor, NfsFh4};
+use dittofs_framework::proto::{
+    CbArgs, CbGetAttr4ResOk, CbOp, CbRes, Fattr4, Minor, NfsFh4, OPEN4_SHARE_ACCESS_WANT_DELEG_TIMESTAMPS,
+    OPEN4_SHARE_ACCESS_WANT_WRITE_DELEG, OpenDelegation4,
+};
+use dittofs_framework::state::DelegationPolicy;
 use dittofs_framework::xdr::XdrReader;
 use dittofs_ops::getattr::{GetAttr, Getattr4Args};
 use dittofs_ops::write::Write;
 use dittofs_tests::callbacks::{Answer, DelegClient};
-use dittofs_tests::fattr;
+use dittofs_tests::{OfferAlways, TestServer, TestServerOptions, fattr};
 use rstest::rstest;
 
 use crate::world::{Delegated, FILE, Kind, LONG, World, server, write};
@@ -121,4 +127,22 @@ async fn nobody_is_asked_for_a_read_delegation(#[values(Minor::V0, Minor::V1, Mi
     world.holder.renew().await.unwrap();
     assert_eq!(world.holder.callbacks().arrived(CbOp::GetAttr), 0);
     world.stop().await;
+}
+
+// A program's own times are to reach the server in SETATTR: as delegated ones they would be ignored or cut off.
+#[rstest]
+#[case::by_default(None, false)]
+#[case::where_the_policy_offers_it(Some(Arc::new(OfferAlways) as Arc<dyn DelegationPolicy>), true)]
+#[tokio::test]
+async fn the_holder_keeps_the_times_where_the_policy_says_so(
+    #[case] delegations: Option<Arc<dyn DelegationPolicy>>,
+    #[case] keeps: bool,
+) {
+    let server = TestServer::start_with(TestServerOptions { delegations, ..Default::default() }).await;
+    let mut client = DelegClient::new(&server, "client").await;
+    let wants = OPEN4_SHARE_ACCESS_WANT_WRITE_DELEG | OPEN4_SHARE_ACCESS_WANT_DELEG_TIMESTAMPS;
+    let opened = client.open_write(FILE).wanting(wants).await;
+    opened.write_delegation();
+    assert_eq!(matches!(opened.delegation, OpenDelegation4::WriteAttrs(_)), keeps);
+    server.stop().await;
 }
