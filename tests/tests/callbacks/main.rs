@@ -6,6 +6,7 @@ mod answers;
 mod attributes;
 mod backchannel;
 mod credentials;
+mod dir_world;
 mod directory;
 mod failures;
 mod hints;

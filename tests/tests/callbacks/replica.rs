@@ -9,12 +9,9 @@ use std::time::Duration;
 
 use dittofs_framework::attr::Bitmap;
 use dittofs_framework::compound::Limits;
-use dittofs_framework::proto::{
-    CbArgs, CbOp, NfsFh4, NfsTime, Notification, NotifyAdd4, NotifyRemove4, NotifyType, Stateid, component,
-};
+use dittofs_framework::proto::{CbArgs, CbOp, NfsFh4, Notification, NotifyAdd4, NotifyRemove4, component};
 use dittofs_framework::state::NotifyLimits;
 use dittofs_ops::create::{Create, Create4Args, CreateType4};
-use dittofs_ops::get_dir_delegation::{GetDirDelegation, GetDirDelegation4Args, GetDirDelegation4Res};
 use dittofs_ops::putfh::PutFh;
 use dittofs_ops::readdir::{ReadDir, Readdir4Args};
 use dittofs_ops::remove::{Remove, Remove4Args};
@@ -23,6 +20,8 @@ use dittofs_ops::savefh::SaveFh;
 use dittofs_tests::callbacks::{BackOptions, DelegClient};
 use dittofs_tests::{DirectoriesToEverybody, Random, TestServer, TestServerOptions, mode_attr, put};
 use rstest::rstest;
+
+use crate::dir_world::{ENTRIES, delegated};
 
 const WRITERS: usize = 3;
 const CHANGES: usize = 60;
@@ -80,23 +79,6 @@ async fn list(client: &mut DelegClient, dir: &NfsFh4) -> Entries {
     listed.entries.iter().map(|entry| (entry.cookie, text(&entry.name))).collect()
 }
 
-async fn delegated(client: &mut DelegClient, dir: &NfsFh4) -> Stateid {
-    let zero = NfsTime { seconds: 0, nseconds: 0 };
-    let types = [NotifyType::AddEntry, NotifyType::RemoveEntry, NotifyType::RenameEntry];
-    let args = GetDirDelegation4Args {
-        signal_deleg_avail: false,
-        notification_types: types.iter().fold(Bitmap::EMPTY, |all, kind| all.with(kind.bit())),
-        child_attr_delay: zero,
-        dir_attr_delay: zero,
-        child_attributes: Bitmap::EMPTY,
-        dir_attributes: Bitmap::EMPTY,
-    };
-    match client.run_on::<GetDirDelegation>(dir, &args).await.unwrap() {
-        GetDirDelegation4Res::Ok(granted) => granted.stateid,
-        GetDirDelegation4Res::Unavail(_) => panic!("no delegation"),
-    }
-}
-
 /// Makes changes, which may fail as the others make theirs.
 async fn change(client: &mut DelegClient, random: &mut Random, dirs: &[NfsFh4; 2]) {
     for _ in 0..CHANGES {
@@ -134,7 +116,7 @@ async fn a_replica_is_like_the_directory(#[values(1, 2, 3)] seed: u64) {
     let dirs = [holder.session().mkdir("one").await, holder.session().mkdir("two").await];
     let mut replicas = BTreeMap::new();
     for dir in &dirs {
-        let stateid = delegated(&mut holder, dir).await;
+        let stateid = delegated(&mut holder, dir, ENTRIES).await.stateid;
         replicas.insert(stateid.other, (dir.clone(), list(&mut holder, dir).await));
     }
     let mut writers = Vec::new();

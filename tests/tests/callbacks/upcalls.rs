@@ -6,16 +6,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dittofs_framework::attr::Bitmap;
 use dittofs_framework::compound::Limits;
 use dittofs_framework::fs::{FileSystem, NodeHandle, Upcall};
-use dittofs_framework::proto::{CbArgs, CbOp, NfsTime, Notification, NotifyType};
+use dittofs_framework::proto::{CbArgs, CbOp, Notification, NotifyType};
 use dittofs_framework::state::NotifyLimits;
-use dittofs_ops::get_dir_delegation::{GetDirDelegation, GetDirDelegation4Args, GetDirDelegation4Res};
 use dittofs_tests::callbacks::{DelegClient, Delegation};
 use dittofs_tests::{DirectoriesToEverybody, TestServer, TestServerOptions};
 use rstest::rstest;
 
+use crate::dir_world::delegated;
 use crate::shared_fs::{KnownCookie, SharedFs};
 
 struct World {
@@ -46,19 +45,7 @@ impl World {
     /// A delegation of the share, with these notifications.
     async fn watch(&mut self, types: &[NotifyType]) -> Delegation {
         let fh = self.client.session().share().await;
-        let zero = NfsTime { seconds: 0, nseconds: 0 };
-        let args = GetDirDelegation4Args {
-            signal_deleg_avail: false,
-            notification_types: types.iter().fold(Bitmap::EMPTY, |all, kind| all.with(kind.bit())),
-            child_attr_delay: zero,
-            dir_attr_delay: zero,
-            child_attributes: Bitmap::EMPTY,
-            dir_attributes: Bitmap::EMPTY,
-        };
-        match self.client.run_on::<GetDirDelegation>(&fh, &args).await.unwrap() {
-            GetDirDelegation4Res::Ok(granted) => Delegation { fh, stateid: granted.stateid },
-            GetDirDelegation4Res::Unavail(_) => panic!("no delegation"),
-        }
+        delegated(&mut self.client, &fh, types).await
     }
 
     async fn told(&self) -> Vec<Notification> {
