@@ -213,10 +213,10 @@ async fn lock(
         }
         _ => state.lock(caller, &file, &locker, range, kind),
     };
-    let locked = cx.service().ask_state(cx.now(), lock).await;
+    let outcome = cx.service().ask_state(cx.now(), lock).await;
     // An exclusive lock may have become a shared one, or a request in front of others may have been given up.
     cx.service().notify_of_locks();
-    locked
+    outcome
 }
 
 /// A stateid that is not of the current file is NFS4ERR_BAD_STATEID, but if that is no regular file, it is what is wrong: only then
