@@ -69,12 +69,20 @@ impl Wants {
     }
 
     /// Takes the wants out of a share_access, and returns what is left of it. NFS4ERR_INVAL for more than one want (RFC 8881
-    /// section 18.16.3); in minor version 0 all wants are left in place, as bits that mean nothing.
+    /// section 18.16.3); in minor version 0 all wants are left in place, as bits that mean nothing. In minor version 1 those of
+    /// RFC 9754 are taken and not met, as a server may do with every want: pynfs sends them there, and Linux' server takes them.
     pub fn of_open(minor: Minor, share_access: u32) -> Result<(Self, u32), Status> {
+        let (wants, rest) = Self::split(minor, share_access)?;
+        let unmet = if minor.has_sessions() { WantFlags::all() } else { WantFlags::empty() };
+        Ok((wants, rest & !unmet.bits()))
+    }
+
+    /// What a minor version knows, and the bits that are left.
+    fn split(minor: Minor, word: u32) -> Result<(Self, u32), Status> {
         if !minor.has_sessions() {
-            return Ok((Self::UNSAID, share_access));
+            return Ok((Self::UNSAID, word));
         }
-        let kind = match share_access & OPEN4_SHARE_ACCESS_WANT_DELEG_MASK {
+        let kind = match word & OPEN4_SHARE_ACCESS_WANT_DELEG_MASK {
             OPEN4_SHARE_ACCESS_WANT_NO_PREFERENCE => Want::NoPreference,
             OPEN4_SHARE_ACCESS_WANT_READ_DELEG => Want::Read,
             OPEN4_SHARE_ACCESS_WANT_WRITE_DELEG => Want::Write,
@@ -84,8 +92,8 @@ impl Wants {
             _ => return Err(NFS4ERR_INVAL),
         };
         let known = WantFlags::known_in(minor);
-        let flags = WantFlags::from_bits_retain(share_access & known.bits());
-        Ok((Self { kind, flags }, share_access & !OPEN4_SHARE_ACCESS_WANT_DELEG_MASK & !known.bits()))
+        let flags = WantFlags::from_bits_retain(word & known.bits());
+        Ok((Self { kind, flags }, word & !OPEN4_SHARE_ACCESS_WANT_DELEG_MASK & !known.bits()))
     }
 
     /// Reads a wda_want, in which access bits and OPEN4_SHARE_ACCESS_WANT_NO_DELEG are to be ignored. NFS4ERR_INVAL if nothing is
@@ -96,7 +104,7 @@ impl Wants {
         if word & OPEN4_SHARE_ACCESS_WANT_DELEG_MASK != OPEN4_SHARE_ACCESS_WANT_CANCEL {
             word &= !OPEN4_SHARE_ACCESS_WANT_NO_DELEG;
         }
-        let (wants, rest) = Self::of_open(minor, word)?;
+        let (wants, rest) = Self::split(minor, word)?;
         let is_valid = wants.kind != Want::NoPreference && rest == 0 && !wants.flags.contains(WantFlags::XOR);
         if is_valid { Ok(wants) } else { Err(NFS4ERR_INVAL) }
     }
@@ -124,7 +132,9 @@ mod tests {
     #[case::cancel(Minor::V1, 0x501, Ok((wants(Want::Cancel, NO_FLAGS), 0x1)))]
     #[case::two_wants(Minor::V1, 0x601, Err(NFS4ERR_INVAL))]
     #[case::unknown_want(Minor::V1, 0x1001, Err(NFS4ERR_INVAL))]
-    #[case::times_in_4_1(Minor::V1, 0x10_0001, Ok((Wants::UNSAID, 0x10_0001)))]
+    #[case::times_in_4_1(Minor::V1, 0x10_0001, Ok((Wants::UNSAID, 0x1)))]
+    #[case::xor_in_4_1(Minor::V1, 0x20_0101, Ok((wants(Want::Read, NO_FLAGS), 0x1)))]
+    #[case::unknown_flag_in_4_1(Minor::V1, 0x40_0001, Ok((Wants::UNSAID, 0x40_0001)))]
     #[case::times(Minor::V2, 0x10_0001, Ok((wants(Want::NoPreference, WantFlags::TIMESTAMPS), 0x1)))]
     #[case::xor(Minor::V2, 0x20_0101, Ok((wants(Want::Read, WantFlags::XOR), 0x1)))]
     #[case::unknown_flag(Minor::V2, 0x40_0001, Ok((Wants::UNSAID, 0x40_0001)))]

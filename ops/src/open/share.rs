@@ -35,7 +35,7 @@ mod tests {
     #[case::unknown_access(Minor::V1, 0x5, Err(NFS4ERR_INVAL))]
     #[case::unknown_want(Minor::V1, 0x601, Err(NFS4ERR_INVAL))]
     #[case::unknown_flag(Minor::V1, 0x4_0001, Err(NFS4ERR_INVAL))]
-    #[case::times_in_4_1(Minor::V1, 0x10_0001, Err(NFS4ERR_INVAL))]
+    #[case::times_in_4_1(Minor::V1, 0x10_0001, Ok(ShareAccess::READ))]
     #[case::times(Minor::V2, 0x10_0001, Ok(ShareAccess::READ))]
     #[case::xor(Minor::V2, 0x20_0003, Ok(ShareAccess::BOTH))]
     #[case::read_in_4_0(Minor::V0, 0x1, Ok(ShareAccess::READ))]
