@@ -318,15 +318,15 @@ impl Backchannel {
         self.client.change_callback_path(before.path(), standing.path());
     }
 
-    /// Asserts that its parts fit together: invariants B1 and B2.
+    /// Asserts that its parts fit together: invariants K5 and K6.
     #[cfg(any(test, feature = "testing"))]
     pub(super) fn check(&self) {
         let inner = self.inner.lock();
         let Inner { connections, slots, standing, .. } = &*inner;
-        assert_eq!(self.status(), standing.status(), "B1: the session's status");
-        assert!(connections.len() <= self.most_connections, "B1: too many connections");
+        assert_eq!(self.status(), standing.status(), "K5: the session's status");
+        assert!(connections.len() <= self.most_connections, "K5: too many connections");
         let has_none = matches!(standing, Standing::Unused | Standing::Lost | Standing::Ended);
-        assert!(!has_none || connections.is_empty(), "B1: {standing:?} with connections");
+        assert!(!has_none || connections.is_empty(), "K5: {standing:?} with connections");
         slots.check();
     }
 }

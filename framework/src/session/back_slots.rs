@@ -105,14 +105,14 @@ impl BackSlots {
         self.usable = usize::try_from(slotid).unwrap_or(usize::MAX).clamp(1, self.slots.len().max(1));
     }
 
-    /// Invariant B2.
+    /// Invariant K6.
     #[cfg(any(test, feature = "testing"))]
     pub(super) fn check(&self) {
-        assert!(self.usable <= self.slots.len(), "B2: more slots usable than there are");
+        assert!(self.usable <= self.slots.len(), "K6: more slots usable than there are");
         for slot in &self.slots {
             let unknown = slot.used.wrapping_sub(slot.confirmed);
-            assert!(unknown < u32::MAX / 2, "B2: a number was used up that was never sent");
-            assert!(!slot.is_in_use || unknown > 0, "B2: in use without a number");
+            assert!(unknown < u32::MAX / 2, "K6: a number was used up that was never sent");
+            assert!(!slot.is_in_use || unknown > 0, "K6: in use without a number");
         }
     }
 }
@@ -248,6 +248,46 @@ mod tests {
         assert_eq!(slots.step_back(0), None, "1 was answered");
         slots.settle(0);
         assert_eq!(take(&mut slots), (0, 3, 0));
+    }
+
+    /// What becomes of a callback on its way.
+    #[derive(Debug, Clone, Copy)]
+    enum Fate {
+        Answered,
+        AnswerLost,
+        Lost,
+        NotSent,
+    }
+
+    proptest::proptest! {
+        // Origin: a client that keeps to the RFC, and a network that loses what it likes. RFC: 8881 section 20.9.3.
+        #[test]
+        fn every_callback_that_arrives_is_new_to_the_client(
+            fates in proptest::collection::vec(
+                proptest::sample::select(vec![Fate::Answered, Fate::AnswerLost, Fate::Lost, Fate::NotSent]),
+                1..200,
+            )
+        ) {
+            let mut slots = BackSlots::new(1);
+            // The number of the last callback that the client has carried out.
+            let mut last = 0_u32;
+            for fate in fates {
+                let (_, mut sequenceid, _) = take(&mut slots);
+                if matches!(fate, Fate::Answered | Fate::AnswerLost) {
+                    while sequenceid != last + 1 {
+                        assert_ne!(sequenceid, last, "taken for a retry of another callback");
+                        sequenceid = slots.step_back(0).expect("the next number is among those");
+                    }
+                    last = sequenceid;
+                }
+                match fate {
+                    Fate::Answered => slots.settle(0),
+                    Fate::AnswerLost | Fate::Lost => slots.abandon(0),
+                    Fate::NotSent => slots.give_back(0),
+                }
+                slots.check();
+            }
+        }
     }
 
     // Origin: the client's wish for fewer slots. RFC: 8881 section 20.9.3.

@@ -1,3 +1,4 @@
+mod back;
 mod create;
 mod exchange;
 mod lifecycle;
