@@ -159,11 +159,11 @@ impl Operation for Open {
         let clientid = cx.begin_open(&args.owner, args.seqid).await?;
         let (access, wants) = parse_access(cx.minor(), args.share_access)?;
         let deny = parse_deny(args.share_deny)?;
-        claim::check(&args.claim)?;
+        claim::check(cx, &args.claim)?;
         let client = cx.claimant()?.ok_or(NFS4ERR_SERVERFAULT)?;
         let permit = cx.check_claim(&client, cx.current()?.export.id, claim::right(&args.claim))?;
         claim::check_reclaimed(&args.claim)?;
-        if permit.claim() == Claim::Reclaim {
+        if permit.claim() == Claim::Reclaim || matches!(args.claim, OpenClaim4::DelegatePrev(_)) {
             // RFC 7530 section 9.1.11: "the server MUST NOT require confirmation on a reclaim-type open".
             cx.turns().confirmed();
         }
@@ -176,6 +176,9 @@ impl Operation for Open {
                 delegate::request(cx, &client, wants, access, deny).await
             }
             OpenClaim4::Previous(held) => delegate::reclaim(cx, wants, *held),
+            OpenClaim4::DelegatePrev(_) | OpenClaim4::DelegPrevFh(()) => {
+                Some(delegate::inherit(cx, &client, wants, &opening.file)?)
+            }
             _ => None,
         };
         let claim = permit.claim();
@@ -244,12 +247,17 @@ async fn find(
     access: ShareAccess,
 ) -> OpResult<Opening> {
     match (claim, openhow) {
-        (OpenClaim4::Null(name), OpenFlag4::NoCreate(())) => claim::by_name(cx, name, access).await,
+        (OpenClaim4::Null(name) | OpenClaim4::DelegatePrev(name), OpenFlag4::NoCreate(())) => {
+            claim::by_name(cx, name, access).await
+        }
         (OpenClaim4::Null(name), OpenFlag4::Create(how)) => {
             // A file must not be made for an open that is then refused.
             let state = cx.service().state();
             cx.service().ask_state(cx.now(), || state.check_room(clientid)).await?;
             create::create(cx, name, how, access).await
+        }
+        (OpenClaim4::DelegatePrev(name), OpenFlag4::Create(how)) => {
+            create::existing(cx, name, how, access).await
         }
         (OpenClaim4::DelegateCur(current), OpenFlag4::NoCreate(())) => {
             claim::by_name(cx, &current.file, access).await

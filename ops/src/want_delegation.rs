@@ -8,13 +8,12 @@ use dittofs_framework::export::ExportNode;
 use dittofs_framework::fs::{FsError, OpenHold, ShareAccess};
 use dittofs_framework::op::{Minors, OpDescriptor, OpFlags, OpResult, Operation};
 use dittofs_framework::proto::{
-    FileType, Minor, NFS4ERR_BADXDR, NFS4ERR_DELAY, NFS4ERR_NOTSUPP, NFS4ERR_RECLAIM_BAD,
-    NFS4ERR_RECLAIM_CONFLICT, OP_WANT_DELEGATION, OpenDelegation4, OpenDelegationType4, OpenNoneDelegation4,
-    Status, Want, Wants,
+    FileType, NFS4ERR_BADXDR, NFS4ERR_DELAY, NFS4ERR_RECLAIM_BAD, NFS4ERR_RECLAIM_CONFLICT,
+    OP_WANT_DELEGATION, OpenDelegation4, OpenDelegationType4, OpenNoneDelegation4, Status, Want, Wants,
 };
 use dittofs_framework::state::{
     BesideOpen, DelegationClaim, DelegationQuestion, DelegationRequest, DelegationType, FileKey, ShareDeny,
-    Timestamps, WhyNot,
+    WhyNot,
 };
 use dittofs_framework::{register_operation, xdr_struct, xdr_union};
 
@@ -64,7 +63,7 @@ impl Operation for WantDelegation {
         cx: &mut CompoundContext<'_>,
         args: WantDelegation4Args,
     ) -> OpResult<OpenDelegation4> {
-        let claim = check_claim(cx.minor(), &args.claim)?;
+        let claim = check_claim(cx, &args.claim)?;
         let wants = Wants::of_want_delegation(cx.minor(), args.want)?;
         if wants.kind == Want::Cancel {
             return Ok(OpenDelegation4::NoneExt(OpenNoneDelegation4::Cancelled(())));
@@ -77,8 +76,9 @@ impl Operation for WantDelegation {
             return Ok(OpenDelegation4::NoneExt(why));
         }
         let asked = match &args.claim {
-            DelegClaim4::Previous(held) => delegate::reclaimed(*held),
-            _ => None,
+            DelegClaim4::Fh(()) => None,
+            DelegClaim4::Previous(held) => delegate::reclaim(cx, wants, *held),
+            DelegClaim4::DelegPrevFh(()) => Some(delegate::inherit(cx, &client, wants, at)?),
         };
         Ok(delegated(cx, &client, permit, wants, asked).await?)
     }
@@ -86,13 +86,12 @@ impl Operation for WantDelegation {
 
 register_operation!(WantDelegation);
 
-/// By what right the delegation is wanted. Those of earlier instances of a client are gone with them (RFC 8881 section 10.2.1: "a
-/// server MAY support" them).
-fn check_claim(minor: Minor, claim: &DelegClaim4) -> Result<Claim, Status> {
+/// By what right the delegation is wanted.
+fn check_claim(cx: &CompoundContext<'_>, claim: &DelegClaim4) -> Result<Claim, Status> {
     match claim {
         DelegClaim4::Fh(()) => Ok(Claim::New),
-        DelegClaim4::DelegPrevFh(()) => Err(NFS4ERR_NOTSUPP),
-        DelegClaim4::Previous(held) if minor < held.since() => Err(NFS4ERR_BADXDR),
+        DelegClaim4::DelegPrevFh(()) => delegate::check_inheritance(cx).map(|()| Claim::Delegated),
+        DelegClaim4::Previous(held) if cx.minor() < held.since() => Err(NFS4ERR_BADXDR),
         // Nothing was held.
         DelegClaim4::Previous(OpenDelegationType4::None | OpenDelegationType4::NoneExt) => {
             Err(NFS4ERR_RECLAIM_BAD)
@@ -118,31 +117,21 @@ async fn delegated(
     client: &Arc<Client>,
     permit: ClaimPermit<'_>,
     wants: Wants,
-    reclaimed: Option<(DelegationType, Timestamps)>,
+    claimed: Option<DelegationRequest>,
 ) -> Result<OpenDelegation4, Status> {
     let file = cx.current()?.clone();
     let claim = permit.claim();
     let refused = |why| delegate::not_given(cx.minor(), wants, why);
-    let Some((access, hold)) = open(cx, &file, wants.kind, reclaimed).await? else {
+    let claimed_kind = claimed.map(|request| request.kind);
+    let Some((access, hold)) = open(cx, &file, wants.kind, claimed_kind).await? else {
         return Ok(refused(None));
     };
-    let wanted = match reclaimed {
-        Some(reclaimed) => Some(reclaimed),
+    let request = match claimed {
+        Some(claimed) => Some(claimed),
         None => offered(cx, client, wants, access).await,
     };
-    let Some((kind, timestamps)) = wanted else {
+    let Some(request) = request else {
         return Ok(refused(None));
-    };
-    let claimed = match claim {
-        Claim::Reclaim => DelegationClaim::Reclaim,
-        Claim::New | Claim::Delegated => DelegationClaim::New,
-    };
-    let request = DelegationRequest {
-        kind,
-        origin: cx.referring_call(),
-        timestamps,
-        open: BesideOpen::UnlessDelegated,
-        claim: claimed,
     };
     cx.service().record(client).await?;
     let checked = (cx.request.credentials.uid, access);
@@ -156,8 +145,8 @@ async fn delegated(
             let recall = delegate::is_unwelcome(cx, client, claim, &granted).await;
             Ok(delegate::given(cx, &file, granted, recall).await)
         }
-        (Err(WhyNot::Contention), Claim::Reclaim) => Err(NFS4ERR_RECLAIM_CONFLICT),
-        (Err(WhyNot::Resource), Claim::Reclaim) => Err(NFS4ERR_DELAY),
+        (Err(WhyNot::Contention), Claim::Reclaim | Claim::Delegated) => Err(NFS4ERR_RECLAIM_CONFLICT),
+        (Err(WhyNot::Resource), Claim::Reclaim | Claim::Delegated) => Err(NFS4ERR_DELAY),
         (Err(why), _) => Ok(refused(Some(why))),
     }
 }
@@ -168,7 +157,7 @@ async fn offered(
     client: &Client,
     wants: Wants,
     access: ShareAccess,
-) -> Option<(DelegationType, Timestamps)> {
+) -> Option<DelegationRequest> {
     let service = cx.service();
     let question = DelegationQuestion {
         minor: cx.minor(),
@@ -179,7 +168,13 @@ async fn offered(
         held: service.state().delegations_of(client.id()),
     };
     let policy = service.delegation_policy();
-    Some((policy.offer(&question)?, delegate::timestamps(policy, wants)))
+    Some(DelegationRequest {
+        kind: policy.offer(&question)?,
+        origin: cx.referring_call(),
+        timestamps: delegate::timestamps(policy, wants),
+        open: BesideOpen::UnlessDelegated,
+        claim: DelegationClaim::New,
+    })
 }
 
 /// Opens the file as far as the caller may: for no more than is wanted, and for reading alone if that is all that is permitted and
@@ -188,10 +183,10 @@ async fn open(
     cx: &CompoundContext<'_>,
     file: &ExportNode,
     want: Want,
-    reclaimed: Option<(DelegationType, Timestamps)>,
+    claimed: Option<DelegationType>,
 ) -> Result<Option<(ShareAccess, OpenHold)>, Status> {
-    let accesses: &[ShareAccess] = match (reclaimed, want) {
-        (Some((DelegationType::Write, _)), _) | (None, Want::Write) => &[ShareAccess::BOTH],
+    let accesses: &[ShareAccess] = match (claimed, want) {
+        (Some(DelegationType::Write), _) | (None, Want::Write) => &[ShareAccess::BOTH],
         (None, Want::Any) => &[ShareAccess::BOTH, ShareAccess::READ],
         _ => &[ShareAccess::READ],
     };

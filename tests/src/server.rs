@@ -5,7 +5,7 @@ use std::time::Duration;
 use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
 use dittofs_framework::callback::CallbackAddresses;
 use dittofs_framework::clock::TestClock;
-use dittofs_framework::compound::{Limits, Nfs4Service};
+use dittofs_framework::compound::{Limits, Nfs4Service, RestartedClients};
 use dittofs_framework::export::{ExportId, FilehandleKey, Namespace};
 use dittofs_framework::fs::FileSystem;
 use dittofs_framework::nfs_server::NfsServer;
@@ -38,6 +38,8 @@ pub struct TestServerOptions {
     pub grace: Duration,
     /// Which delegations are offered, if not those that the service would offer by itself.
     pub delegations: Option<Arc<dyn DelegationPolicy>>,
+    /// What becomes of the delegations of clients that restart.
+    pub restarted_clients: RestartedClients,
     /// What filehandles are signed with: the same for all instances of a server.
     pub filehandle_key: FilehandleKey,
     /// Served as `/export`.
@@ -62,6 +64,7 @@ impl Default for TestServerOptions {
             store: None,
             grace: Duration::from_secs(90),
             delegations: None,
+            restarted_clients: RestartedClients::default(),
             filehandle_key: FilehandleKey::from_bytes([7; 16]),
             fs: memory(0),
             other: memory(1),
@@ -105,6 +108,7 @@ impl TestServer {
             .lease(options.lease)
             .grace(options.grace)
             .filehandle_key(options.filehandle_key)
+            .restarted_clients(options.restarted_clients)
             .clock(clock.clone());
         if let Some(minors) = options.minors {
             builder = builder.minors(&minors);

@@ -19,8 +19,8 @@ use rstest::rstest;
 
 /// Of NFSv4.0 alone (OPEN_CONFIRM, RENEW, SETCLIENTID, SETCLIENTID_CONFIRM, RELEASE_LOCKOWNER): NFS4ERR_NOTSUPP from minor version 1 on (RFC 8881 section 17, "MNI").
 const V4_0_ONLY: [u32; 5] = [20, 30, 35, 36, 39];
-/// Optional, and not here: DELEGPURGE, OPENATTR, the pNFS operations and SET_SSV.
-const ABSENT_V4_1: [u32; 8] = [7, 19, 47, 48, 49, 50, 51, 54];
+/// Optional, and not here: OPENATTR, the pNFS operations and SET_SSV.
+const ABSENT_V4_1: [u32; 7] = [19, 47, 48, 49, 50, 51, 54];
 /// Optional, and not here: COPY_NOTIFY, LAYOUTERROR, LAYOUTSTATS, OFFLOAD_CANCEL, OFFLOAD_STATUS, WRITE_SAME.
 const ABSENT_V4_2: [u32; 6] = [61, 64, 65, 66, 67, 70];
 /// May come without SEQUENCE: BIND_CONN_TO_SESSION, EXCHANGE_ID, CREATE_SESSION, DESTROY_SESSION, DESTROY_CLIENTID.
@@ -97,6 +97,7 @@ fn first(minor: Minor, number: u32) -> Status {
 /// Without a session nothing is out of position: what is missing is a filehandle, or the arguments.
 fn first_v4_0(number: u32) -> Status {
     const RESTOREFH: u32 = 31;
+    const DELEGPURGE: u32 = 7;
     const PUTFH: u32 = 22;
     // OPEN_CONFIRM confirms the open of the current file.
     const OPEN_CONFIRM: u32 = 20;
@@ -104,7 +105,7 @@ fn first_v4_0(number: u32) -> Status {
         _ if ALWAYS.contains(&number) => NFS4_OK,
         RESTOREFH => NFS4ERR_RESTOREFH,
         OPEN_CONFIRM => NFS4ERR_NOFILEHANDLE,
-        _ if number == PUTFH || V4_0_ONLY.contains(&number) => NFS4ERR_BADXDR,
+        _ if number == PUTFH || number == DELEGPURGE || V4_0_ONLY.contains(&number) => NFS4ERR_BADXDR,
         _ => NFS4ERR_NOFILEHANDLE,
     }
 }
@@ -129,9 +130,9 @@ async fn every_number_first(#[case] minor: Minor) {
 
 /// Without the need of a filehandle and without arguments: PUTPUBFH, PUTROOTFH.
 const ALWAYS: [u32; 2] = [23, 24];
-/// Without the need of a filehandle, with arguments: PUTFH, BACKCHANNEL_CTL, FREE_STATEID, TEST_STATEID, RECLAIM_COMPLETE and those that may
+/// Without the need of a filehandle, with arguments: DELEGPURGE, PUTFH, BACKCHANNEL_CTL, FREE_STATEID, TEST_STATEID, RECLAIM_COMPLETE and those that may
 /// also come without SEQUENCE, but for BIND_CONN_TO_SESSION.
-const NO_FILEHANDLE: [u32; 9] = [22, 40, 42, 43, 44, 45, 55, 57, 58];
+const NO_FILEHANDLE: [u32; 10] = [7, 22, 40, 42, 43, 44, 45, 55, 57, 58];
 
 fn behind_sequence(minor: Minor, number: u32) -> Status {
     match expected(minor, number) {
@@ -281,8 +282,8 @@ impl Operation for Old {
     const DESCRIPTOR: OpDescriptor = OpDescriptor {
         minors: Minors::V4_0_ONLY,
         flags: OpFlags::NO_CURRENT_FH,
-        // DELEGPURGE, which is not here.
-        ..OpDescriptor::new(OP_DELEGPURGE, &[NFS4ERR_BADXDR])
+        // OPENATTR, which is not here.
+        ..OpDescriptor::new(OP_OPENATTR, &[NFS4ERR_BADXDR])
     };
     type Args = ();
     type Res = ();

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::duplicates::{Call, Running};
-use super::{Nfs4Service, Position, Turns};
+use super::{Nfs4Service, Position, RestartedClients, Turns};
 use crate::attr::AttrServer;
 use crate::callback::CallPath;
 use crate::client::Client;
@@ -81,8 +81,11 @@ impl Nfs4Service {
     /// What attributes need to know of the server, for the objects of `export`, as a minor version has them.
     pub(super) fn attr_server(&self, export: &Export, minor: Minor) -> AttrServer<'_> {
         let supported = export.supported(minor);
-        let is_enabled = self.delegation_policy.is_enabled();
-        let gives = if is_enabled { GivesDelegations::Yes } else { GivesDelegations::No };
+        let gives = match self.restarted_clients() {
+            _ if !self.delegation_policy.is_enabled() => GivesDelegations::No,
+            RestartedClients::LoseDelegations => GivesDelegations::Yes,
+            RestartedClients::KeepDelegations => GivesDelegations::AndKeepsThem,
+        };
         AttrServer {
             supported,
             exclcreat: exclusive_create_attributes(supported),

@@ -5,6 +5,7 @@ use super::DuplicateLimits;
 use super::dir_change::DirTurns;
 use super::duplicates::Duplicates;
 use super::notices::Notices;
+use super::predecessors::{Predecessors, RestartedClients};
 use super::returns::Returns;
 use super::unsettled::Unsettled;
 use super::upcalls::UpcallQueue;
@@ -93,6 +94,7 @@ pub struct Nfs4Service {
     pub(super) notices: Notices,
     pub(super) upcalls: Arc<UpcallQueue>,
     pub(super) delegation_policy: Arc<dyn DelegationPolicy>,
+    pub(super) predecessors: Predecessors,
 }
 
 impl Nfs4Service {
@@ -113,6 +115,7 @@ impl Nfs4Service {
             dialer: None,
             callback_addresses: CallbackAddresses::default(),
             delegation_policy: Arc::new(GrantWhenUncontended),
+            restarted_clients: RestartedClients::default(),
         }
     }
 
@@ -193,6 +196,7 @@ pub struct Nfs4ServiceBuilder {
     dialer: Option<Arc<dyn Dialer>>,
     callback_addresses: CallbackAddresses,
     delegation_policy: Arc<dyn DelegationPolicy>,
+    restarted_clients: RestartedClients,
 }
 
 impl Nfs4ServiceBuilder {
@@ -259,6 +263,12 @@ impl Nfs4ServiceBuilder {
     /// Which delegations are offered; by default one to each client that can be called back.
     pub fn delegations(mut self, policy: Arc<dyn DelegationPolicy>) -> Self {
         self.delegation_policy = policy;
+        self
+    }
+
+    /// What becomes of the delegations of a client that restarts; by default they are lost.
+    pub fn restarted_clients(mut self, policy: RestartedClients) -> Self {
+        self.restarted_clients = policy;
         self
     }
 
@@ -338,6 +348,7 @@ impl Nfs4ServiceBuilder {
             notices,
             upcalls,
             delegation_policy: self.delegation_policy,
+            predecessors: Predecessors::new(self.restarted_clients),
             callbacks: Callbacks::default(),
         };
         service.upcalls.watch(&service.namespace);

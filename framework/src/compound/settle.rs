@@ -37,7 +37,7 @@ impl Nfs4Service {
     }
 
     fn drop_state(&self, gone: &ClientGone) {
-        let (held, effects) = self.state.drop_client(gone.client.id());
+        let (held, effects) = self.take_state(gone);
         self.v4_0.owners.drop_client(gone.client.id(), self.clock.now());
         self.carry_out(effects);
         let Held { opens, lock_stateids, locks, delegations, revoked } = held;
@@ -216,6 +216,7 @@ impl Nfs4Service {
         }
         // What cannot be recorded now is tried again the next time.
         let _ = self.settle_state(self.state.revoke_overdue(now)).await;
+        self.purge_unclaimed(now);
         self.relieve_delegations();
         self.recall_unused_slots();
         self.end_grace_if_due(now).await;

@@ -283,10 +283,18 @@ impl OpenArguments4 {
         ..Self::WITH_DELEGATIONS_4_1
     };
 
+    /// The same, of a server that keeps delegations for clients that restart.
+    const fn with_previous(self) -> Self {
+        // CLAIM_DELEGATE_PREV, CLAIM_DELEG_PREV_FH.
+        Self { open_claim: self.open_claim.with(3).with(6), ..self }
+    }
+
     /// Those of a minor version, of a server that gives delegations or does not.
     pub fn of(minor: Minor, gives_delegations: GivesDelegations) -> &'static Self {
         match (gives_delegations, minor) {
             (GivesDelegations::No, _) => &Self::WITHOUT_DELEGATIONS,
+            (GivesDelegations::AndKeepsThem, Minor::V2) => &const { Self::WITH_DELEGATIONS.with_previous() },
+            (GivesDelegations::AndKeepsThem, _) => &const { Self::WITH_DELEGATIONS_4_1.with_previous() },
             (GivesDelegations::Yes, Minor::V2) => &Self::WITH_DELEGATIONS,
             (GivesDelegations::Yes, Minor::V0 | Minor::V1) => &Self::WITH_DELEGATIONS_4_1,
         }
@@ -298,6 +306,8 @@ impl OpenArguments4 {
 pub enum GivesDelegations {
     /// It does.
     Yes,
+    /// It does, and keeps them for clients that restart.
+    AndKeepsThem,
     /// It does not.
     No,
 }

@@ -55,6 +55,18 @@ pub enum DelegationClaim {
     New,
     /// The client held it before the server restarted.
     Reclaim,
+    /// This earlier incarnation of the client held it, and still does: the delegation passes from it to the client.
+    Inherit(ClientId),
+}
+
+impl DelegationClaim {
+    /// Who has the delegation that is asked for.
+    pub(super) fn predecessor(self) -> Option<ClientId> {
+        match self {
+            Self::Inherit(predecessor) => Some(predecessor),
+            Self::New | Self::Reclaim => None,
+        }
+    }
 }
 
 /// A delegation that was given.
@@ -181,10 +193,31 @@ impl StateTable {
         request: &DelegationRequest,
     ) -> Result<Result<GrantedDelegation, WhyNot>, Status> {
         let client = self.client(client)?;
-        Ok(self.on_new_file(file, |state, inner| {
+        let mut effects = Effects::default();
+        let given = self.on_new_file(file, |state, inner| {
+            if let Some(predecessor) = request.claim.predecessor() {
+                effects.add(self.drop_delegation(inner, file, predecessor));
+            }
             self.check_grant(file, inner, client.id(), now, request)?;
             self.delegate(state, inner, &client, hold.clone(), checked, request)
-        }))
+        });
+        // The hold of the predecessor alone: the file is held for the client now.
+        effects.run();
+        Ok(given)
+    }
+
+    /// The delegation of a file that one of these clients has: they are earlier incarnations of one client.
+    pub fn inheritance(
+        &self,
+        file: &FileKey,
+        predecessors: &[Arc<Client>],
+    ) -> Option<(Arc<Client>, DelegationType, Timestamps)> {
+        self.on_file(file, |inner| {
+            let mut found = predecessors.iter().filter_map(|client| inner.delegations.of(client.id()));
+            let held = found.find(|held| held.kind != DelegationType::Directory)?;
+            let timestamps = if held.shadow.has_timestamps { Timestamps::Holder } else { Timestamps::Server };
+            Some((held.client.client.clone(), held.kind, timestamps))
+        })?
     }
 
     fn count_of(&self, kind: DelegationType) -> &Quota {

@@ -131,9 +131,15 @@ impl StateTable {
             let by = (Some(client.id()), RecallReason::Open);
             let (writes, denies_read) =
                 (request.uses().contains(ShareAccess::WRITE), request.deny.contains(ShareDeny::READ));
-            let conflicts = |held: &Delegation| Self::open_conflicts(held.kind, writes, denies_read);
+            let predecessor = request.delegation.and_then(|wanted| wanted.claim.predecessor());
+            let conflicts = |held: &Delegation| {
+                Self::open_conflicts(held.kind, writes, denies_read) && predecessor != Some(held.client.id())
+            };
             self.recall_conflicts(&request.file, inner, now, by, conflicts)?;
-            self.open_and_delegate(file, inner, &client, now, request)
+            let inherited = predecessor.map(|old| self.drop_delegation(inner, &request.file, old));
+            let mut granted = self.open_and_delegate(file, inner, &client, now, request)?;
+            granted.effects.add(inherited.unwrap_or_default());
+            Ok(granted)
         })
     }
 

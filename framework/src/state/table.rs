@@ -124,6 +124,13 @@ pub struct StateCensus {
 /// would fill the memory.
 const LEASES_REVOKED: u32 = 10;
 
+/// What is left of a client for its next incarnation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Inherited {
+    Nothing,
+    Delegations,
+}
+
 impl StateTable {
     /// A table without state. `epoch` differs from those of earlier instances of the server whose stateids clients
     /// may still hold.
@@ -207,11 +214,23 @@ impl StateTable {
     /// Takes all state of a client away and lets it have none from now on, not even by requests that are under way. Says how
     /// much that was.
     pub fn drop_client(&self, client: ClientId) -> (Held, Effects) {
+        let record = self.clients.shard(&client).remove(&client);
+        record.map(|record| self.take_from(&record, Inherited::Nothing)).unwrap_or_default()
+    }
+
+    /// The same, but that the client keeps its delegations for the next incarnation of it ([`Self::inheritance`]): until it is dropped.
+    pub fn drop_all_but_delegations(&self, client: ClientId) -> (Held, Effects) {
+        let record = self.clients.shard(&client).get(&client).cloned();
+        record.map(|record| self.take_from(&record, Inherited::Delegations)).unwrap_or_default()
+    }
+
+    fn take_from(&self, record: &Arc<ClientRecord>, inherited: Inherited) -> (Held, Effects) {
+        let client = record.id();
         let mut effects = Effects::default();
-        let Some(record) = self.clients.shard(&client).remove(&client) else {
-            return (Held::default(), effects);
-        };
-        let Everything { opens, delegations, revoked } = record.close_door();
+        let Everything { opens, mut delegations, revoked } = record.close_door();
+        if inherited == Inherited::Delegations {
+            delegations.clear();
+        }
         let held = Held {
             opens: opens.len(),
             lock_stateids: record.lock_stateids.count(),

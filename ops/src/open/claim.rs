@@ -6,12 +6,12 @@ use dittofs_framework::export::ExportNode;
 use dittofs_framework::fs::{AttrMask, FsError, NodeHandle, OpenHold, ShareAccess};
 use dittofs_framework::op::OpResult;
 use dittofs_framework::proto::{
-    ChangeInfo, ClientId, NFS4ERR_BAD_STATEID, NFS4ERR_DELAY, NFS4ERR_NOTSUPP, NFS4ERR_OPENMODE,
-    NFS4ERR_RECLAIM_BAD, NFS4ERR_RECLAIM_CONFLICT, NFS4ERR_SHARE_DENIED, Stateid, Status,
+    ChangeInfo, ClientId, NFS4ERR_BAD_STATEID, NFS4ERR_DELAY, NFS4ERR_OPENMODE, NFS4ERR_RECLAIM_BAD,
+    NFS4ERR_RECLAIM_CONFLICT, NFS4ERR_SHARE_DENIED, Stateid, Status,
 };
 use dittofs_framework::state::{Caller, FileKey, WhyNot};
 
-use super::{OpenClaim4, OpenDelegationType4, Opening, Truncates, failed};
+use super::{OpenClaim4, OpenDelegationType4, Opening, Truncates, delegate, failed};
 use crate::fault::file_type;
 use crate::file_type::check_regular;
 use crate::names::check_component;
@@ -20,10 +20,9 @@ const TYPE: AttrMask = Bitmap::of(&[FATTR4_TYPE]);
 const CHANGE: AttrMask = Bitmap::of(&[FATTR4_CHANGE]);
 
 /// Whether opens can be claimed in this way.
-pub(super) fn check(claim: &OpenClaim4) -> Result<(), Status> {
+pub(super) fn check(cx: &CompoundContext<'_>, claim: &OpenClaim4) -> Result<(), Status> {
     match claim {
-        // RFC 8881 section 10.2.1: support of these is optional.
-        OpenClaim4::DelegatePrev(_) | OpenClaim4::DelegPrevFh(()) => Err(NFS4ERR_NOTSUPP),
+        OpenClaim4::DelegatePrev(_) | OpenClaim4::DelegPrevFh(()) => delegate::check_inheritance(cx),
         _ => Ok(()),
     }
 }
@@ -32,8 +31,11 @@ pub(super) fn check(claim: &OpenClaim4) -> Result<(), Status> {
 pub(super) fn right(claim: &OpenClaim4) -> Claim {
     match claim {
         OpenClaim4::Previous(_) => Claim::Reclaim,
-        OpenClaim4::DelegateCur(_) | OpenClaim4::DelegCurFh(_) => Claim::Delegated,
-        _ => Claim::New,
+        OpenClaim4::Null(_) | OpenClaim4::Fh(()) => Claim::New,
+        OpenClaim4::DelegateCur(_)
+        | OpenClaim4::DelegCurFh(_)
+        | OpenClaim4::DelegatePrev(_)
+        | OpenClaim4::DelegPrevFh(()) => Claim::Delegated,
     }
 }
 
@@ -85,9 +87,9 @@ pub(super) fn refusal(claim: Claim, status: Status) -> Status {
 /// section 18.16.3). A client that has it already has got what it asks for.
 pub(super) fn not_reclaimed(claim: Claim, delegation: Option<&WhyNot>) -> Option<Status> {
     match (claim, delegation?) {
-        (Claim::Reclaim, WhyNot::Contention) => Some(NFS4ERR_RECLAIM_CONFLICT),
-        (Claim::Reclaim, WhyNot::Resource) => Some(NFS4ERR_DELAY),
-        _ => None,
+        (Claim::New, _) | (_, WhyNot::HoldsRead | WhyNot::HoldsWrite) => None,
+        (_, WhyNot::Contention) => Some(NFS4ERR_RECLAIM_CONFLICT),
+        (_, WhyNot::Resource) => Some(NFS4ERR_DELAY),
     }
 }
 

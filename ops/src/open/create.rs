@@ -56,7 +56,7 @@ async fn begin_addition<'a>(
     cx.begin_dir_change(dir, DirEdit::Add(name)).await.map(Some)
 }
 
-/// CLAIM_DELEGATE_CUR with creation: the client has done it on its own, with the file that it has delegated, so that there is nothing
+/// CLAIM_DELEGATE_CUR and CLAIM_DELEGATE_PREV with creation: the client has done it on its own, with the file that it has delegated, so that there is nothing
 /// to make.
 pub(super) async fn existing(
     cx: &CompoundContext<'_>,

@@ -2,16 +2,17 @@
 
 use dittofs_framework::attr::{Bitmap, FATTR4_CHANGE, FATTR4_TIME_MODIFY};
 use dittofs_framework::client::{CallbackPath, Client};
-use dittofs_framework::compound::{Claim, CompoundContext};
+use dittofs_framework::compound::{Claim, CompoundContext, RestartedClients};
 use dittofs_framework::export::ExportNode;
 use dittofs_framework::fs::{AttrMask, ShareAccess};
 use dittofs_framework::proto::{
-    Minor, NfsAce4, NfsSpaceLimit4, OpenDelegation4, OpenDelegationType4, OpenNoneDelegation4,
-    OpenReadDelegation4, OpenWriteDelegation4, Want, WantFlags, Wants,
+    Minor, NFS4ERR_NOTSUPP, NFS4ERR_RECLAIM_BAD, NfsAce4, NfsSpaceLimit4, OpenDelegation4,
+    OpenDelegationType4, OpenNoneDelegation4, OpenReadDelegation4, OpenWriteDelegation4, Status, Want,
+    WantFlags, Wants,
 };
 use dittofs_framework::state::{
     BesideOpen, DelegationClaim, DelegationPolicy, DelegationQuestion, DelegationRequest, DelegationType,
-    GrantedDelegation, RecallReason, ShareDeny, Timestamps, WhyNot,
+    FileKey, GrantedDelegation, RecallReason, ShareDeny, Timestamps, WhyNot,
 };
 
 /// What tells later whether the holder has changed the file.
@@ -62,7 +63,7 @@ pub(crate) fn timestamps(policy: &dyn DelegationPolicy, wants: Wants) -> Timesta
 }
 
 /// The delegation that a client had before the server restarted, and is to have again.
-pub(super) fn reclaim(
+pub(crate) fn reclaim(
     cx: &CompoundContext<'_>,
     wants: Wants,
     held: OpenDelegationType4,
@@ -77,8 +78,36 @@ pub(super) fn reclaim(
     })
 }
 
+/// RFC 8881 section 10.2.1: "a server MAY support" claims to what the client had before it restarted.
+pub(crate) fn check_inheritance(cx: &CompoundContext<'_>) -> Result<(), Status> {
+    match cx.service().restarted_clients() {
+        RestartedClients::LoseDelegations => Err(NFS4ERR_NOTSUPP),
+        RestartedClients::KeepDelegations => Ok(()),
+    }
+}
+
+/// The delegation that a client had before it restarted, and is to have again. NFS4ERR_RECLAIM_BAD if there is none.
+pub(crate) fn inherit(
+    cx: &CompoundContext<'_>,
+    client: &Client,
+    wants: Wants,
+    file: &ExportNode,
+) -> Result<DelegationRequest, Status> {
+    let found = cx.service().inheritance(client, &FileKey::from(file));
+    let (predecessor, kind, timestamps) = found.ok_or(NFS4ERR_RECLAIM_BAD)?;
+    // "Or the last successful CLAIM_DELEGATE_PREV": the rest is kept for another lease (RFC 7530 section 10.2.1).
+    cx.service().inherited(&predecessor, cx.now());
+    Ok(DelegationRequest {
+        kind,
+        origin: cx.referring_call(),
+        timestamps,
+        open: beside_open(wants),
+        claim: DelegationClaim::Inherit(predecessor.id()),
+    })
+}
+
 /// What a client says that it had: nothing, or a delegation of this kind.
-pub(crate) fn reclaimed(held: OpenDelegationType4) -> Option<(DelegationType, Timestamps)> {
+fn reclaimed(held: OpenDelegationType4) -> Option<(DelegationType, Timestamps)> {
     match held {
         OpenDelegationType4::None | OpenDelegationType4::NoneExt => None,
         OpenDelegationType4::Read => Some((DelegationType::Read, Timestamps::Server)),
@@ -97,8 +126,10 @@ pub(crate) async fn is_unwelcome(
     granted: &GrantedDelegation,
 ) -> bool {
     let service = cx.service();
-    let is_reached = service.callback_path(client) == CallbackPath::Proven;
-    if claim != Claim::Reclaim || (is_reached && service.delegation_policy().is_enabled()) {
+    let is_offered = service.delegation_policy().is_enabled();
+    if claim == Claim::New
+        || (is_offered && service.settled_callback_path(client).await == CallbackPath::Proven)
+    {
         return false;
     }
     if let Some(effects) = service.state().recall(cx.now(), &granted.stateid, RecallReason::Reclaimed) {

@@ -9,6 +9,7 @@ use dittofs_framework::attr::{
     FATTR4_SUPPATTR_EXCLCREAT, FATTR4_SUPPORTED_ATTRS, FATTR4_TIME_ACCESS_SET, FATTR4_TIME_DELEG_ACCESS,
     FATTR4_TIME_DELEG_MODIFY, FATTR4_TIME_MODIFY_SET, FATTR4_TYPE, WRITE_ONLY, known_in,
 };
+use dittofs_framework::compound::RestartedClients;
 use dittofs_framework::proto::{
     FileType, Fsid, Minor, NFS4_OK, NFS4ERR_INVAL, NfsFh4, OpenArguments4, Status,
 };
@@ -81,6 +82,18 @@ async fn what_a_minor_version_does_not_have_is_absent() {
     let args = Getattr4Args { attr_request: Bitmap::of(&[FATTR4_TYPE, FATTR4_TIME_DELEG_ACCESS]) };
     let answer = tree.run::<GetAttr>(&["export"], &args).await.unwrap().obj_attributes;
     assert_eq!(answer.attrmask, Bitmap::of(&[FATTR4_TYPE]));
+    tree.stop().await;
+}
+
+/// Where delegations are kept for clients that restart they can be claimed.
+#[rstest]
+#[tokio::test]
+async fn open_takes_claims_of_clients_that_restarted(#[values(Minor::V1, Minor::V2)] minor: Minor) {
+    let restarted_clients = RestartedClients::KeepDelegations;
+    let server = TestServerOptions { restarted_clients, ..TestServerOptions::default() };
+    let mut tree = Tree::with(server, SessionOptions { minor, ..SessionOptions::default() }).await;
+    let arguments: OpenArguments4 = tree.attribute(&["export"], FATTR4_OPEN_ARGUMENTS).await;
+    assert_eq!(arguments.open_claim, Bitmap::of(&[0, 1, 2, 3, 4, 5, 6]));
     tree.stop().await;
 }
 

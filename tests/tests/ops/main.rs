@@ -18,6 +18,7 @@ mod create;
 mod current_stateid;
 mod deallocate;
 mod delegation_conflicts;
+mod delegpurge;
 mod delegreturn;
 mod expiry;
 mod failures;
