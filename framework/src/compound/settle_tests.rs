@@ -163,11 +163,15 @@ fn a_client_of_minor_version_0_loses(#[case] seconds_after: u64, #[case] opens: 
     let given = state.want_delegation(START, client.id(), &file, &OpenHold::new(()), checked, &request);
     given.unwrap().unwrap();
     let change = |now| state.begin_change(Caller { client: Some(other), now }, &file, RecallReason::Names);
-    // The lease is over a moment before the time that there is to return it.
+    // Without another request the lease is over a moment before the time that there is to return it.
     let recalled = change(START + Duration::from_secs(2)).map(drop);
     let Err(Refused::Recalled(recalled, _)) = recalled else { panic!("not recalled") };
     world.service.carry_out(recalled);
     let now = START + LEASE + Duration::from_secs(seconds_after);
+    if opens > 0 {
+        // It has its lease, and returns nothing all the same.
+        client.renew(now);
+    }
     let mut changed = pin!(world.service.use_state::<_, Status>(now, || change(now)));
     assert!(matches!(poll(&mut changed), Poll::Ready(Ok(_))));
     let held = state.held(client.id());
