@@ -219,13 +219,8 @@ impl Model {
         let (file, client, recalled) = (held.file, held.client, held.recalled.unwrap_or(now));
         self.recalls.last.retain(|(of, _)| *of != file);
         self.recalls.last.push((file, now));
-        // One that answers no recall may be silent altogether: what it is told is that it did not return this one.
-        if now - recalled >= self.lease {
-            self.revoke_delegation(other, Why::NotReturned);
-            return InTheWay::Nothing;
-        }
-        if !self.has_lease(client, now) {
-            self.revoke_delegation(other, Why::LeaseExpired);
+        if let Some(why) = self.why_revoked(now, client, recalled) {
+            self.revoke_delegation(other, why);
             return InTheWay::Nothing;
         }
         if is_new {
@@ -234,6 +229,19 @@ impl Model {
             held.recalled = Some(now);
         }
         InTheWay::Refused
+    }
+
+    /// One that answers no recall may be silent altogether: what it is told is that it did not return this one. In minor version 0 it
+    /// can be told nothing but that all is lost (RFC 7530 section 9.6.3).
+    fn why_revoked(&self, now: u64, client: ClientId, recalled: u64) -> Option<Why> {
+        let is_expired = !self.has_lease(client, now);
+        let is_overdue = now - recalled >= self.lease;
+        match (is_overdue, is_expired) {
+            (true, true) if self.is_v4_0(client) => Some(Why::LeaseExpired),
+            (true, _) => Some(Why::NotReturned),
+            (false, true) => Some(Why::LeaseExpired),
+            (false, false) => None,
+        }
     }
 
     pub(super) fn revoke_delegation(&mut self, other: [u8; 12], why: Why) {
@@ -254,9 +262,10 @@ impl Model {
     /// The reaper takes what was not returned.
     pub(super) fn reap_delegations(&mut self, now: u64) {
         let is_overdue = |held: &&Delegation| held.recalled.is_some_and(|at| now - at >= self.lease);
-        let overdue: Vec<_> = self.delegations.iter().filter(is_overdue).map(|held| held.other).collect();
-        for other in overdue {
-            self.revoke_delegation(other, Why::NotReturned);
+        for held in self.delegations.iter().filter(is_overdue).copied().collect::<Vec<_>>() {
+            let recalled = held.recalled.expect("it was recalled");
+            let why = self.why_revoked(now, held.client, recalled).expect("it is overdue");
+            self.revoke_delegation(held.other, why);
         }
         self.recalls.due_any = self.under_pressure();
     }
