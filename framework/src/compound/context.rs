@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::duplicates::{Call, Running};
-use super::{Nfs4Service, Position, RestartedClients, Turns};
+use super::{Nfs4Service, Position, Turns};
 use crate::attr::AttrServer;
 use crate::callback::CallPath;
 use crate::client::Client;
@@ -10,9 +10,9 @@ use crate::export::{Export, ExportNode, exclusive_create_attributes};
 use crate::fs::RequestContext;
 use crate::op::OpFlags;
 use crate::proto::{
-    ClientId, GivesDelegations, Minor, NFS4ERR_BAD_STATEID, NFS4ERR_BADHANDLE, NFS4ERR_NOFILEHANDLE,
-    NFS4ERR_OP_NOT_IN_SESSION, NFS4ERR_REP_TOO_BIG, NFS4ERR_REP_TOO_BIG_TO_CACHE, NFS4ERR_RESOURCE,
-    NFS4ERR_STALE, NfsTime, OpNum, OpenArguments4, Stateid, Status,
+    ClientId, Minor, NFS4ERR_BAD_STATEID, NFS4ERR_BADHANDLE, NFS4ERR_NOFILEHANDLE, NFS4ERR_OP_NOT_IN_SESSION,
+    NFS4ERR_REP_TOO_BIG, NFS4ERR_REP_TOO_BIG_TO_CACHE, NFS4ERR_RESOURCE, NFS4ERR_STALE, NfsTime, OpNum,
+    Stateid, Status,
 };
 use crate::rpc::{Connection, Principal};
 use crate::session::{ConnectionSessions, Session, SlotGuard, Within};
@@ -81,11 +81,6 @@ impl Nfs4Service {
     /// What attributes need to know of the server, for the objects of `export`, as a minor version has them.
     pub(super) fn attr_server(&self, export: &Export, minor: Minor) -> AttrServer<'_> {
         let supported = export.supported(minor);
-        let gives = match self.restarted_clients() {
-            _ if !self.delegation_policy.is_enabled() => GivesDelegations::No,
-            RestartedClients::LoseDelegations => GivesDelegations::Yes,
-            RestartedClients::KeepDelegations => GivesDelegations::AndKeepsThem,
-        };
         AttrServer {
             supported,
             exclcreat: exclusive_create_attributes(supported),
@@ -94,7 +89,7 @@ impl Nfs4Service {
             max_write: u64::from(self.limits.max_io),
             notif_delay: NfsTime::from(self.limits.notifications.delay),
             has_xattrs: export.fs.xattrs().is_some(),
-            open_arguments: OpenArguments4::of(minor, gives),
+            open_arguments: self.open_arguments(minor),
             ids: &*self.ids,
         }
     }

@@ -4,7 +4,7 @@ use super::{CompoundContext, Nfs4Service};
 use crate::attr::Bitmap;
 use crate::callback::Callback;
 use crate::client::Protocol;
-use crate::proto::{RCA4_TYPE_MASK_RDATA_DLG, RCA4_TYPE_MASK_WDATA_DLG};
+use crate::proto::{Minor, OpenArguments4, RCA4_TYPE_MASK_RDATA_DLG, RCA4_TYPE_MASK_WDATA_DLG};
 use crate::session::SlotGuard;
 use crate::state::ReferringCall;
 
@@ -16,6 +16,12 @@ impl CompoundContext<'_> {
 }
 
 impl Nfs4Service {
+    /// What OPEN takes in a minor version (RFC 9754 section 3).
+    pub(super) fn open_arguments(&self, minor: Minor) -> &OpenArguments4 {
+        let [v1, v2] = &self.open_arguments;
+        if minor == Minor::V2 { v2 } else { v1 }
+    }
+
     /// Asks clients to return some delegations, of their choice, when there are nearly as many as there may be (CB_RECALL_ANY, RFC 8881
     /// section 20.6).
     pub(super) fn relieve_delegations(&self) {

@@ -14,7 +14,7 @@ use crate::callback::{CallbackAddresses, CallbackLimits, Callbacks, Dialer, Dial
 use crate::client::ClientIds;
 use crate::clock::{Clock, SystemClock};
 use crate::export::{FilehandleKey, Filehandles, Namespace};
-use crate::proto::Minor;
+use crate::proto::{Minor, Offers, OpenArguments4};
 use crate::recovery::{Grace, Recovered, Recovery, StateStore, StoreError};
 use crate::registry::{OpTable, Registry, RegistryError};
 use crate::server::TcpDialer;
@@ -94,6 +94,8 @@ pub struct Nfs4Service {
     pub(super) notices: Notices,
     pub(super) upcalls: Arc<UpcallQueue>,
     pub(super) delegation_policy: Arc<dyn DelegationPolicy>,
+    /// What OPEN takes, in minor versions 1 and 2.
+    pub(super) open_arguments: [OpenArguments4; 2],
     pub(super) predecessors: Predecessors,
 }
 
@@ -347,6 +349,7 @@ impl Nfs4ServiceBuilder {
             dir_turns: DirTurns::default(),
             notices,
             upcalls,
+            open_arguments: open_arguments(&*self.delegation_policy, self.restarted_clients),
             delegation_policy: self.delegation_policy,
             predecessors: Predecessors::new(self.restarted_clients),
             callbacks: Callbacks::default(),
@@ -355,6 +358,16 @@ impl Nfs4ServiceBuilder {
         service.announce_grace(self.grace);
         Ok(service)
     }
+}
+
+fn open_arguments(policy: &dyn DelegationPolicy, restarted: RestartedClients) -> [OpenArguments4; 2] {
+    let mut offers = Offers::empty();
+    if policy.is_enabled() {
+        offers |= Offers::DELEGATIONS;
+        offers.set(Offers::TIMESTAMPS, policy.offers_timestamps());
+        offers.set(Offers::PREVIOUS, restarted == RestartedClients::KeepDelegations);
+    }
+    [Minor::V1, Minor::V2].map(|minor| OpenArguments4::of(minor, offers))
 }
 
 fn random() -> Result<[u8; 16], getrandom::Error> {

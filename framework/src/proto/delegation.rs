@@ -264,52 +264,40 @@ impl OpenArguments4 {
         create_mode: Bitmap::of(&[0, 1, 2, 3]),
     };
 
-    /// Of a server that gives delegations, in minor version 1.
-    pub const WITH_DELEGATIONS_4_1: Self = Self {
-        share_access_want: Self::WITHOUT_DELEGATIONS
-            .share_access_want
-            .with(OPEN_ARGS_SHARE_ACCESS_WANT_ANY_DELEG),
-        // CLAIM_DELEGATE_CUR, CLAIM_DELEG_CUR_FH.
-        open_claim: Self::WITHOUT_DELEGATIONS.open_claim.with(2).with(5),
-        ..Self::WITHOUT_DELEGATIONS
-    };
-
-    /// Of a server that gives delegations, of files and of their times, and in place of opens.
-    pub const WITH_DELEGATIONS: Self = Self {
-        share_access_want: Self::WITH_DELEGATIONS_4_1
-            .share_access_want
-            .with(OPEN_ARGS_SHARE_ACCESS_WANT_DELEG_TIMESTAMPS)
-            .with(OPEN_ARGS_SHARE_ACCESS_WANT_OPEN_XOR_DELEGATION),
-        ..Self::WITH_DELEGATIONS_4_1
-    };
-
-    /// The same, of a server that keeps delegations for clients that restart.
-    const fn with_previous(self) -> Self {
-        // CLAIM_DELEGATE_PREV, CLAIM_DELEG_PREV_FH.
-        Self { open_claim: self.open_claim.with(3).with(6), ..self }
-    }
-
-    /// Those of a minor version, of a server that gives delegations or does not.
-    pub fn of(minor: Minor, gives_delegations: GivesDelegations) -> &'static Self {
-        match (gives_delegations, minor) {
-            (GivesDelegations::No, _) => &Self::WITHOUT_DELEGATIONS,
-            (GivesDelegations::AndKeepsThem, Minor::V2) => &const { Self::WITH_DELEGATIONS.with_previous() },
-            (GivesDelegations::AndKeepsThem, _) => &const { Self::WITH_DELEGATIONS_4_1.with_previous() },
-            (GivesDelegations::Yes, Minor::V2) => &Self::WITH_DELEGATIONS,
-            (GivesDelegations::Yes, Minor::V0 | Minor::V1) => &Self::WITH_DELEGATIONS_4_1,
+    /// Those of a minor version, of a server that offers this.
+    pub fn of(minor: Minor, offers: Offers) -> Self {
+        let mut taken = Self::WITHOUT_DELEGATIONS;
+        let (wants, claims) = (&mut taken.share_access_want, &mut taken.open_claim);
+        if offers.contains(Offers::DELEGATIONS) {
+            wants.insert(OPEN_ARGS_SHARE_ACCESS_WANT_ANY_DELEG);
+            // CLAIM_DELEGATE_CUR, CLAIM_DELEG_CUR_FH.
+            [2, 5].map(|claim| claims.insert(claim));
+            if minor == Minor::V2 {
+                wants.insert(OPEN_ARGS_SHARE_ACCESS_WANT_OPEN_XOR_DELEGATION);
+            }
         }
+        if offers.contains(Offers::TIMESTAMPS) && minor == Minor::V2 {
+            wants.insert(OPEN_ARGS_SHARE_ACCESS_WANT_DELEG_TIMESTAMPS);
+        }
+        if offers.contains(Offers::PREVIOUS) {
+            // CLAIM_DELEGATE_PREV, CLAIM_DELEG_PREV_FH.
+            [3, 6].map(|claim| claims.insert(claim));
+        }
+        taken
     }
 }
 
-/// Whether a server gives delegations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GivesDelegations {
-    /// It does.
-    Yes,
-    /// It does, and keeps them for clients that restart.
-    AndKeepsThem,
-    /// It does not.
-    No,
+bitflags::bitflags! {
+    /// What a server offers its clients beside opens.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct Offers: u8 {
+        /// Delegations.
+        const DELEGATIONS = 1;
+        /// With the timestamps of their files (RFC 9754 section 5).
+        const TIMESTAMPS = 2;
+        /// Those of clients that restarted (RFC 8881 section 10.2.1).
+        const PREVIOUS = 4;
+    }
 }
 
 #[cfg(test)]

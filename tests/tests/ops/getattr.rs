@@ -16,7 +16,7 @@ use dittofs_framework::proto::{
 use dittofs_framework::state::{DelegationPolicy, GrantWhenUncontended, NoDelegations};
 use dittofs_framework::xdr::XdrEncode;
 use dittofs_ops::getattr::{GetAttr, Getattr4Args};
-use dittofs_tests::{SessionOptions, TestServerOptions};
+use dittofs_tests::{OfferAlways, SessionOptions, TestServerOptions};
 use rstest::rstest;
 
 use crate::tree::{Asks, Kind, Tree, fattr};
@@ -99,7 +99,9 @@ async fn open_takes_claims_of_clients_that_restarted(#[values(Minor::V1, Minor::
 
 /// RFC 9754 section 3, and pynfs 4.1 DELEG24, which asks for it in minor version 1 (ADR 6): what OPEN takes depends on whether delegations are given at all.
 #[rstest]
-#[case::given(Minor::V2, Arc::new(GrantWhenUncontended), &[3, 4, 5, 20, 21], &[0, 1, 2, 4, 5])]
+#[case::given(Minor::V2, Arc::new(GrantWhenUncontended), &[3, 4, 5, 21], &[0, 1, 2, 4, 5])]
+#[case::with_timestamps(Minor::V2, Arc::new(OfferAlways), &[3, 4, 5, 20, 21], &[0, 1, 2, 4, 5])]
+#[case::with_timestamps_in_4_1(Minor::V1, Arc::new(OfferAlways), &[3, 4, 5], &[0, 1, 2, 4, 5])]
 #[case::given_in_4_1(Minor::V1, Arc::new(GrantWhenUncontended), &[3, 4, 5], &[0, 1, 2, 4, 5])]
 #[case::not_given(Minor::V2, Arc::new(NoDelegations), &[4, 5], &[0, 1, 4])]
 #[case::not_given_in_4_1(Minor::V1, Arc::new(NoDelegations), &[4, 5], &[0, 1, 4])]
