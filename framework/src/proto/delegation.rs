@@ -271,7 +271,7 @@ impl OpenArguments4 {
         if offers.contains(Offers::DELEGATIONS) {
             wants.insert(OPEN_ARGS_SHARE_ACCESS_WANT_ANY_DELEG);
             // CLAIM_DELEGATE_CUR, CLAIM_DELEG_CUR_FH.
-            [2, 5].map(|claim| claims.insert(claim));
+            *claims = claims.or(Bitmap::of(&[2, 5]));
             if minor == Minor::V2 {
                 wants.insert(OPEN_ARGS_SHARE_ACCESS_WANT_OPEN_XOR_DELEGATION);
             }
@@ -281,7 +281,7 @@ impl OpenArguments4 {
         }
         if offers.contains(Offers::PREVIOUS) {
             // CLAIM_DELEGATE_PREV, CLAIM_DELEG_PREV_FH.
-            [3, 6].map(|claim| claims.insert(claim));
+            *claims = claims.or(Bitmap::of(&[3, 6]));
         }
         taken
     }
