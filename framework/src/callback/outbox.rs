@@ -64,7 +64,7 @@ impl Callback {
 
 /// The queue between those who want something called back and whoever carries it out.
 ///
-/// There is no limit of its own: what is in it is bounded by the state that it is about.
+/// There is no limit of its own: it is emptied at once, and the pump keeps no more than there is state.
 #[derive(Debug, Default)]
 pub struct Outbox {
     queue: Mutex<VecDeque<Callback>>,

@@ -10,6 +10,10 @@ use super::Callback;
 use crate::client::CallbackPath;
 use crate::proto::ClientId;
 
+/// Callbacks that wait for one client, beyond which it is not sent what it need not hear: a client has the server make these as fast
+/// as it sends requests, and need not answer them.
+const WAITING_MAX: usize = 256;
+
 /// A callback, and how often it was tried.
 #[derive(Debug, Clone)]
 pub(crate) struct Job {
@@ -49,6 +53,8 @@ pub(crate) struct Pump {
 struct Lane {
     under_way: usize,
     queue: VecDeque<Job>,
+    /// There is a [`Callback::Probe`] in the queue.
+    has_probe: bool,
     /// Those that wait until callbacks reach the client.
     parked: Vec<Job>,
 }
@@ -57,6 +63,29 @@ impl Lane {
     fn is_empty(&self) -> bool {
         self.under_way == 0 && self.queue.is_empty() && self.parked.is_empty()
     }
+
+    /// Queues a callback, if it is worth it.
+    fn push(&mut self, job: Job) {
+        let is_kept = match &job.callback {
+            Callback::Recall(_) => true,
+            // The one that waits finds out the same, and no less lately.
+            Callback::Probe { .. } => !std::mem::replace(&mut self.has_probe, true),
+            Callback::RecallAny { .. } | Callback::NotifyLock { .. } | Callback::RecallSlot { .. } => {
+                self.queue.len() < WAITING_MAX
+            }
+        };
+        if is_kept {
+            self.queue.push_back(job);
+        }
+    }
+
+    fn pop(&mut self) -> Option<Job> {
+        let job = self.queue.pop_front()?;
+        if matches!(job.callback, Callback::Probe { .. }) {
+            self.has_probe = false;
+        }
+        Some(job)
+    }
 }
 
 impl Pump {
@@ -64,11 +93,11 @@ impl Pump {
         Self { lanes: HashMap::default(), ready: VecDeque::new(), per_client: per_client.max(1) }
     }
 
-    /// Adds a callback. One of a session that is gone is forgotten.
+    /// Adds a callback. One of a session that is gone is forgotten, and so is what a client with much before it need not hear.
     pub(crate) fn add(&mut self, job: Job) {
         let Some(client) = job.callback.client() else { return };
         let id = client.id();
-        self.lanes.entry(id).or_default().queue.push_back(job);
+        self.lanes.entry(id).or_default().push(job);
         self.ready.push_back(id);
     }
 
@@ -80,7 +109,7 @@ impl Pump {
                 // Its place comes again when one of its callbacks ends.
                 continue;
             }
-            if let Some(job) = lane.queue.pop_front() {
+            if let Some(job) = lane.pop() {
                 lane.under_way += 1;
                 return Some((id, job));
             }
@@ -133,7 +162,10 @@ impl Lane {
 mod tests {
     use std::sync::Arc;
 
+    use rstest::rstest;
+
     use super::*;
+    use crate::attr::Bitmap;
     use crate::client::{Client, ClientName, Protocol, UserId};
     use crate::clock::Timestamp;
     use crate::proto::OpaqueId;
@@ -150,6 +182,10 @@ mod tests {
     }
 
     fn job(client: &Arc<Client>) -> Job {
+        Callback::RecallAny { client: client.clone(), keep: 0, mask: Bitmap::EMPTY }.into()
+    }
+
+    fn probe(client: &Arc<Client>) -> Job {
         Callback::Probe { client: client.clone() }.into()
     }
 
@@ -190,6 +226,28 @@ mod tests {
         let (id, _probe) = pump.next().unwrap();
         pump.ended(id, Tried::Reached);
         assert_eq!(begun(&mut pump), [1]);
+    }
+
+    // Origin: a client that has the server make callbacks, and answers none of them.
+    #[rstest]
+    #[case::probes(probe, 1)]
+    #[case::hints(job, WAITING_MAX)]
+    fn a_client_that_does_not_answer_is_not_waited_for_by_any_number(
+        #[case] make: fn(&Arc<Client>) -> Job,
+        #[case] waiting: usize,
+    ) {
+        let client = client(1);
+        let mut pump = Pump::new(1);
+        pump.add(make(&client));
+        assert_eq!(begun(&mut pump), [1]);
+        for _ in 0..2 * WAITING_MAX {
+            pump.add(make(&client));
+        }
+        assert_eq!(pump.lanes[&client.id()].queue.len(), waiting);
+        pump.ended(client.id(), Tried::Done);
+        assert_eq!(begun(&mut pump), [1]);
+        pump.add(make(&client));
+        assert_eq!(pump.lanes[&client.id()].queue.len(), waiting, "there is room again");
     }
 
     // Origin: a client that is reached while the try before is given up.

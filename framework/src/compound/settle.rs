@@ -58,6 +58,8 @@ impl Nfs4Service {
     /// Does what a change of the state table left to do: puts on record that clients may not reclaim of which something was
     /// revoked. NFS4ERR_DELAY if that fails; until it has succeeded nobody is given anything.
     pub async fn settle_state(&self, mut effects: Effects) -> Result<(), Status> {
+        // Before the first wait, after which this may be dropped: nobody would ask the holders again.
+        self.send_recalls(&mut effects);
         let mut revoked_from = std::mem::take(&mut effects.revoked_from);
         let expired = |(client, why): &(Arc<Client>, RevokeReason)| {
             (client.protocol() == Protocol::V4_0 && *why == RevokeReason::LeaseExpired).then(|| client.id())
@@ -88,14 +90,18 @@ impl Nfs4Service {
     /// who waits for a delegation.
     pub fn carry_out(&self, mut effects: Effects) {
         debug_assert!(effects.revoked_from.is_empty(), "a revocation is to be settled");
-        for recall in effects.recalls.drain(..) {
-            self.callbacks.outbox.push(Callback::Recall(recall));
-        }
+        self.send_recalls(&mut effects);
         for file in &effects.returned {
             self.returns.wake(*file);
         }
         self.notify_of_locks();
         effects.run();
+    }
+
+    fn send_recalls(&self, effects: &mut Effects) {
+        for recall in effects.recalls.drain(..) {
+            self.callbacks.outbox.push(Callback::Recall(recall));
+        }
     }
 
     /// Like [`settle_state`](Self::settle_state) without waiting, where only clients with sessions can have lost something: whoever is

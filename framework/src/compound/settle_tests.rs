@@ -9,6 +9,7 @@ use std::time::Duration;
 use rstest::rstest;
 
 use super::Nfs4Service;
+use crate::callback::Callback;
 use crate::client::{Client, ClientName, Protocol, UserId};
 use crate::clock::Timestamp;
 use crate::export::{ExportId, Namespace};
@@ -139,6 +140,37 @@ fn who_waits_is_refused_when_it_cannot_be_recorded() {
     assert_eq!(poll(&mut again), Poll::Pending);
     world.store.answer(3, Ok(()));
     assert_eq!(poll(&mut again), Poll::Ready(Ok(())));
+}
+
+// Origin: a holder that nobody asks, as the request that met it is gone.
+// RFC: 8881 section 10.4.6.
+#[test]
+fn a_recall_does_not_wait_for_the_record_of_what_others_lost() {
+    let world = World::new();
+    let (now, first, second) = two_come(&world);
+    let holder = world.client(4, now);
+    let state = world.service.state();
+    let file = FileKey { export: ExportId(1), node: NodeHandle::from_u64(2) };
+    let request = DelegationRequest {
+        kind: DelegationType::Read,
+        origin: None,
+        timestamps: Timestamps::Server,
+        open: BesideOpen::Always,
+        claim: DelegationClaim::New,
+    };
+    let checked = (0, ShareAccess::READ);
+    let given = state.want_delegation(now, holder.id(), &file, &OpenHold::new(()), checked, &request);
+    given.unwrap().unwrap();
+    // Something was taken from the silent client, which is not on record yet.
+    let mut first = pin!(world.open(now, first, ShareDeny::empty()));
+    assert_eq!(poll(&mut first), Poll::Pending);
+    {
+        let caller = Caller { client: Some(second), now };
+        let change = || state.begin_change(caller, &file, RecallReason::Names);
+        let mut changed = pin!(world.service.use_state::<_, Status>(now, change));
+        assert!(poll(&mut changed).is_pending());
+    }
+    assert!(matches!(world.service.callbacks.outbox.try_next(), Some(Callback::Recall(_))));
 }
 
 /// Origin: the simulation, in which a client lost its opens with a delegation that it did not return. RFC: 7530 sections 9.6.3 and 10.4.6.
