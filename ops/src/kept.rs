@@ -37,7 +37,8 @@ const TRIES: usize = 4;
 
 /// The attributes of a file that another client may have modified, as if it had done so at the server.
 ///
-/// A holder that does not say what it has is to return the delegation: NFS4ERR_DELAY until it has.
+/// A holder that does not say what it has is to return the delegation: NFS4ERR_DELAY until it has. It is not asked again, so that one
+/// request waits for its answer in vain, and not all of them.
 pub(crate) async fn ask(
     cx: &CompoundContext<'_>,
     row: &OpDescriptor,
@@ -46,7 +47,8 @@ pub(crate) async fn ask(
     mut held: WriteDelegated,
 ) -> Result<Attributes, Status> {
     for _ in 0..TRIES {
-        let view = match call(cx, at, &held).await {
+        let heard = if held.is_mute { Err(Unheard::Mute) } else { call(cx, at, &held).await };
+        let view = match heard {
             Ok(view) => Some(view),
             Err(Unheard::Busy) => return Err(NFS4ERR_DELAY),
             Err(Unheard::Mute) => {
@@ -210,6 +212,7 @@ async fn merge(
 
 /// Has the delegation returned.
 async fn recall(cx: &CompoundContext<'_>, held: &WriteDelegated) -> Result<(), Status> {
+    cx.service().state().note_mute(&held.stateid);
     let recalled = cx.service().state().recall(cx.now(), &held.stateid, RecallReason::Unanswered);
     match recalled {
         Some(effects) => cx.service().settle_state(effects).await,

@@ -153,6 +153,16 @@ impl<'a> CompoundContext<'a> {
         changing: SmallVec<[DirChanging<'a>; 1]>,
     ) -> Result<DirChange<'a>, Status> {
         let service = self.service;
+        // Holders are waited for before the turn is taken, which others wait for: within it there is nobody left to ask, unless the
+        // name is another directory's by then.
+        let mut objects: SmallVec<[DirChanging<'_>; 1]> = SmallVec::new();
+        for (dir, edit) in edits {
+            for (name, happening) in edit.objects() {
+                if let Some(object) = directory_named(dir, name).await {
+                    objects.push(self.ask_dir_change(&object, happening.event()).await?);
+                }
+            }
+        }
         let stripe = |dir: &ExportNode| service.state().stripe(&FileKey::from(dir));
         let watched = edits.iter().zip(&changing).filter(|(_, changing)| !changing.wants.is_empty());
         let turns = service.dir_turns.take(watched.map(|((dir, _), _)| stripe(dir))).await;

@@ -164,6 +164,8 @@ pub(super) struct Shadow {
     pub(super) change: Option<u64>,
     /// The holder was seen to have modified the file.
     pub(super) is_modified: bool,
+    /// The holder did not say what it has of the file: it is not asked again, but waited for.
+    pub(super) is_mute: bool,
     /// The holder keeps the timestamps as well (RFC 9754).
     pub(super) has_timestamps: bool,
     /// time_modify when the delegation was given.

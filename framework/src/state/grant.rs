@@ -368,6 +368,7 @@ impl StateTable {
                 stateid: self.stateid(held.key, Delegation::SEQID),
                 change: held.shadow.change,
                 is_modified: held.shadow.is_modified,
+                is_mute: held.shadow.is_mute,
                 time_modify: held.shadow.time_modify,
                 timestamps: if held.shadow.has_timestamps { Timestamps::Holder } else { Timestamps::Server },
             })
@@ -407,6 +408,11 @@ impl StateTable {
         })
     }
 
+    /// Notes that the holder of a write delegation was asked for its attributes and did not say them.
+    pub fn note_mute(&self, stateid: &Stateid) {
+        self.with_shadow(stateid, |shadow| shadow.is_mute = true);
+    }
+
     fn with_shadow<R>(&self, stateid: &Stateid, f: impl FnOnce(&mut Shadow) -> R) -> Option<R> {
         let key = StateKey::from_other(stateid.other, self.epoch)?;
         let (client, file) = {
@@ -441,6 +447,8 @@ pub struct WriteDelegated {
     pub change: Option<u64>,
     /// It was seen to have modified the file.
     pub is_modified: bool,
+    /// It was asked, and did not say what it has.
+    pub is_mute: bool,
     /// time_modify when it was given the delegation.
     pub time_modify: NfsTime,
     /// Who keeps the timestamps.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use dittofs_framework::attr::{Bitmap, FATTR4_CHANGE, FATTR4_SIZE};
 use dittofs_framework::proto::{
-    CbArgs, CbGetAttr4ResOk, CbOp, CbRes, Fattr4, Minor, NfsFh4, OPEN4_SHARE_ACCESS_WANT_DELEG_TIMESTAMPS,
-    OPEN4_SHARE_ACCESS_WANT_WRITE_DELEG, OpenDelegation4,
+    CbArgs, CbGetAttr4ResOk, CbOp, CbRes, Fattr4, Minor, NFS4ERR_DELAY, NFS4ERR_SERVERFAULT, NfsFh4,
+    OPEN4_SHARE_ACCESS_WANT_DELEG_TIMESTAMPS, OPEN4_SHARE_ACCESS_WANT_WRITE_DELEG, OpenDelegation4,
 };
 use dittofs_framework::state::DelegationPolicy;
 use dittofs_framework::xdr::XdrReader;
@@ -18,7 +18,7 @@ use dittofs_tests::callbacks::{Answer, DelegClient};
 use dittofs_tests::{OfferAlways, TestServer, TestServerOptions, fattr};
 use rstest::rstest;
 
-use crate::world::{Delegated, FILE, Kind, LONG, World, server, write};
+use crate::world::{Delegated, FILE, Kind, LONG, World, server, status, write};
 
 /// Change and size as a client is told.
 async fn told(client: &mut DelegClient, fh: &NfsFh4) -> (u64, u64) {
@@ -87,6 +87,27 @@ async fn the_change_attribute_goes_up_as_long_as_the_holder_has_modified_data(
     let (seen, size) = told(&mut world.other, &fh).await;
     assert!(seen > last, "{seen} after {last}");
     assert_eq!(size, 10);
+    world.stop().await;
+}
+
+// A holder that does not answer is waited for once, and not by each request of the others.
+#[rstest]
+#[tokio::test]
+async fn a_holder_that_does_not_say_is_not_asked_again(
+    #[values(Minor::V0, Minor::V1, Minor::V2)] minor: Minor,
+) {
+    let (mut world, change, size) = told_before(minor).await;
+    let fh = world.delegation.fh.clone();
+    let callbacks = world.holder.callbacks().clone();
+    callbacks.answer(CbOp::GetAttr, Answer::Status(NFS4ERR_SERVERFAULT));
+    for _ in 0..3 {
+        let args = Getattr4Args { attr_request: Bitmap::of(&[FATTR4_SIZE]) };
+        assert_eq!(status(world.other.run_on::<GetAttr>(&fh, &args).await), NFS4ERR_DELAY);
+    }
+    callbacks.nth(CbOp::Recall, 1).await;
+    assert_eq!(callbacks.arrived(CbOp::GetAttr), 1);
+    world.holder.give_back(&world.delegation).await;
+    assert_eq!(told(&mut world.other, &fh).await, (change, size));
     world.stop().await;
 }
 
