@@ -6,7 +6,8 @@ use dittofs_framework::export::ExportNode;
 use dittofs_framework::fs::{DirEntry, DirSink, SinkFull};
 use dittofs_framework::op::{Minors, OpDescriptor, OpFlags, OpResult, Operation};
 use dittofs_framework::proto::{
-    NFS4ERR_DIRDELEG_UNAVAIL, NfsTime, NotifyType, OP_GET_DIR_DELEGATION, Stateid, Status, Verifier4,
+    NFS4ERR_DELAY, NFS4ERR_DIRDELEG_UNAVAIL, NfsTime, NotifyType, OP_GET_DIR_DELEGATION, Stateid, Status,
+    Verifier4,
 };
 use dittofs_framework::state::{
     BesideOpen, DelegationClaim, DelegationRequest, DelegationType, DirTerms, FileKey, Timestamps, WhyNot,
@@ -187,6 +188,8 @@ async fn give(
         claim: DelegationClaim::New,
     };
     let (file, uid) = (FileKey::from(dir), cx.request.credentials.uid);
-    let given = service.state().delegate_directory(cx.now(), client.id(), &file, uid, &request, terms)?;
+    let given = service.state().delegate_directory(cx.now(), client.id(), &file, uid, &request, terms);
+    // The client is gone, and this operation has no status for it: the next request meets a session that is gone too.
+    let given = given.map_err(|_| NFS4ERR_DELAY)?;
     Ok(given.map(|given| given.stateid))
 }

@@ -91,7 +91,7 @@ impl Callbacks {
             let result = self.deliver_once(sessions(), delivery).await;
             let Err(error) = &result else { return result };
             tried += 1;
-            if !is_passing(*error) || tried >= delivery.limits.tries {
+            if !is_passing(*error, delivery.op.op()) || tried >= delivery.limits.tries {
                 return result;
             }
             sleep(delivery.limits.backoff(tried - 1)).await;
@@ -235,11 +235,15 @@ fn preference(path: CallbackPath) -> u8 {
 }
 
 /// Whether the client can be expected to take it a moment later.
-fn is_passing(error: CallbackError) -> bool {
-    matches!(
-        error,
-        CallbackError::Busy | CallbackError::Refused(NFS4ERR_DELAY | NFS4ERR_BADSESSION | NFS4ERR_BADSLOT)
-    )
+fn is_passing(error: CallbackError, op: CbOp) -> bool {
+    match error {
+        // A request waits for the answer, and can be made again itself.
+        CallbackError::Busy => op != CbOp::GetAttr,
+        CallbackError::Refused(status) => {
+            matches!(status, NFS4ERR_DELAY | NFS4ERR_BADSESSION | NFS4ERR_BADSLOT)
+        }
+        _ => false,
+    }
 }
 
 /// Whether another session would not do.

@@ -3,8 +3,8 @@
 //! Origin: the statements of the RFC, one by one.
 //! RFC: 8881 sections 18.16, 14.5, 15.1 and 16.2.3.1.
 //!
-//! Not reached: ADMIN_REVOKED, DELEG_REVOKED, EXPIRED (there is no revoked state), DELEG_ALREADY_WANTED, OLD_STATEID (there are no delegations),
-//! DQUOT, IO (the memory file system has no quotas and does not fail), FHEXPIRED, MOVED (handles persist, nothing migrates), RECLAIM_BAD,
+//! Not reached: ADMIN_REVOKED, EXPIRED (there is no revoked state), DELEG_ALREADY_WANTED (wants are not kept), DELEG_REVOKED,
+//! OLD_STATEID (claims by delegations are in `delegated`), DQUOT, IO (the memory file system has no quotas and does not fail), FHEXPIRED, MOVED (handles persist, nothing migrates), RECLAIM_BAD,
 //! RECLAIM_CONFLICT (there is no grace period), UNSAFE_COMPOUND, WRONGSEC (every flavour is good everywhere), DEADSESSION and
 //! SERVERFAULT. BAD_SEQID, RESOURCE and STALE_CLIENTID are those of minor version 0. GRACE, which a client gets before its RECLAIM_COMPLETE, and
 //! the limits of sessions are in the tests of `wire`.

@@ -2,7 +2,7 @@
 //! RFC: 8881 sections 18.48, 8.2.3 and 8.2.4.
 //!
 //! Not reached: DELAY, DEADSESSION and SERVERFAULT. The limits of sessions but for REP_TOO_BIG are in the tests of `wire`. Of the statuses of
-//! a stateid ADMIN_REVOKED and DELEG_REVOKED: nobody revokes but for conflicts with expired leases (`expiry.rs`).
+//! a stateid ADMIN_REVOKED and DELEG_REVOKED: those are in `expiry.rs` and the tests of `callbacks`.
 
 use dittofs_framework::compound::Limits;
 use dittofs_framework::proto::{

@@ -1,8 +1,8 @@
 //! Origin: the statements of the RFC, one by one; the cases of SETCLIENTID are those of the framework's own table.
 //! RFC: 7530 sections 9.1.1, 9.1.2, 16.28, 16.33 and 16.34.
 //!
-//! Not reached: CB_PATH_DOWN (there are no callbacks), LEASE_MOVED (nothing migrates), RESOURCE (limits of compounds are in
-//! `admission`), SERVERFAULT.
+//! Not reached: LEASE_MOVED (nothing migrates), RESOURCE (limits of compounds are in
+//! `admission`), SERVERFAULT. CB_PATH_DOWN is in the tests of `callbacks`.
 
 use dittofs_framework::compound::Limits;
 use dittofs_framework::proto::{

@@ -1,7 +1,7 @@
 //! Origin: where DESTROY_SESSION may stand, by which connection it comes, and what it must leave alone.
 //! RFC: 8881 sections 2.10.3.1, 15.2 and 18.37.
 //!
-//! Not reached: BACK_CHAN_BUSY, CB_PATH_DOWN (there are no callbacks), STALE_CLIENTID (there is no client ID in it), WRONG_CRED (no state
+//! Not reached: BACK_CHAN_BUSY, CB_PATH_DOWN (callbacks are not waited for), STALE_CLIENTID (there is no client ID in it), WRONG_CRED (no state
 //! protection), DEADSESSION (no session is persistent) and SERVERFAULT. REQ_TOO_BIG and TOO_MANY_OPS are SEQUENCE's to say;
 //! RETRY_UNCACHED_REP is in `replay`.
 
