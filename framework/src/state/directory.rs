@@ -157,6 +157,16 @@ impl DirWatch {
         Self { terms, queue: NotifyQueue::default() }
     }
 
+    /// The holder is asked for the delegation, and told nothing more: what waits need not be kept until it is returned.
+    pub(super) fn end(&mut self) {
+        self.queue = NotifyQueue::default();
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_idle(&self) -> bool {
+        self.queue.is_idle()
+    }
+
     #[cfg(any(test, feature = "testing"))]
     pub(super) fn is_consistent(&self) -> bool {
         self.queue.is_consistent()

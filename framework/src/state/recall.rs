@@ -82,6 +82,9 @@ impl StateTable {
         reason: RecallReason,
     ) -> Recall {
         held.recalled_at = Some(now);
+        if let Some(watch) = &mut held.watch {
+            watch.end();
+        }
         let due = now + held.client.client.lease();
         self.awaited.lock().push_back(Awaited { due, key: held.key });
         self.delegation_counters.recalled(held.kind, reason);

@@ -11,6 +11,7 @@ use smallvec::smallvec;
 use super::*;
 use crate::attr::{Bitmap, FATTR4_MODE, FATTR4_OWNER};
 use crate::proto::{Notify4, NotifyType};
+use crate::state::file::FileInner;
 use crate::xdr::Opaque;
 
 const ENTRIES: &[NotifyType] = &[NotifyType::AddEntry, NotifyType::RemoveEntry, NotifyType::RenameEntry];
@@ -369,4 +370,22 @@ proptest! {
         }
         model.finish();
     }
+}
+
+// Origin: a client that is asked for many delegations and returns none keeps no memory but for these.
+#[test]
+fn what_waits_for_a_holder_goes_when_it_is_asked_for_the_delegation() {
+    let world = World::new();
+    world.watch(ALICE, terms(ENTRIES)).unwrap();
+    assert!(world.changed(0, Some(BOB), DirEvent::Add, 1).is_empty());
+    let is_idle = || {
+        let watch = |inner: &mut FileInner| {
+            inner.delegations.iter().all(|held| held.watch.as_ref().unwrap().is_idle())
+        };
+        world.table.on_file(&file(1), watch).unwrap()
+    };
+    assert!(!is_idle());
+    assert_eq!(world.changed(1, Some(BOB), DirEvent::Other, 2), [ALICE]);
+    assert!(is_idle());
+    assert!(world.notices(1000).is_empty());
 }
