@@ -22,6 +22,7 @@ use dittofs_framework::state::{
 };
 use dittofs_framework::{register_operation, xdr_struct, xdr_union};
 
+use self::claim::Wanted;
 use crate::errors;
 use crate::fault::fs_error;
 
@@ -246,9 +247,10 @@ async fn find(
     clientid: ClientId,
     access: ShareAccess,
 ) -> OpResult<Opening> {
+    let wanted = Wanted { access, client: clientid, by: claim::delegation(claim) };
     match (claim, openhow) {
         (OpenClaim4::Null(name) | OpenClaim4::DelegatePrev(name), OpenFlag4::NoCreate(())) => {
-            claim::by_name(cx, name, access).await
+            claim::by_name(cx, name, wanted).await
         }
         (OpenClaim4::Null(name), OpenFlag4::Create(how)) => {
             // A file must not be made for an open that is then refused.
@@ -257,15 +259,15 @@ async fn find(
             create::create(cx, name, how, access).await
         }
         (OpenClaim4::DelegatePrev(name), OpenFlag4::Create(how)) => {
-            create::existing(cx, name, how, access).await
+            create::existing(cx, name, how, wanted).await
         }
         (OpenClaim4::DelegateCur(current), OpenFlag4::NoCreate(())) => {
-            claim::by_name(cx, &current.file, access).await
+            claim::by_name(cx, &current.file, wanted).await
         }
         (OpenClaim4::DelegateCur(current), OpenFlag4::Create(how)) => {
-            create::existing(cx, &current.file, how, access).await
+            create::existing(cx, &current.file, how, wanted).await
         }
-        (_, OpenFlag4::NoCreate(())) => claim::current_file(cx, access).await,
+        (_, OpenFlag4::NoCreate(())) => claim::current_file(cx, wanted).await,
         // RFC 8881 section 18.16.3: a file is created by name.
         (_, OpenFlag4::Create(_)) => Err(NFS4ERR_INVAL.into()),
     }

@@ -284,8 +284,8 @@ impl StateTable {
         undone.unwrap_or_default()
     }
 
-    /// Whether a client holds this delegation of a file and may open the file by it with this access (CLAIM_DELEGATE_CUR). The client
-    /// is returned: in minor version 0 the stateid names it.
+    /// Whether a client holds this delegation of a file and may open the file by it with this access (CLAIM_DELEGATE_CUR). In minor
+    /// version 0 the stateid names the client.
     ///
     /// NFS4ERR_OPENMODE if the delegation does not allow the access, which is not in OPEN's list.
     pub fn check_delegation(
@@ -294,11 +294,15 @@ impl StateTable {
         stateid: &Stateid,
         file: &FileKey,
         access: ShareAccess,
-    ) -> Result<ClientId, Status> {
+    ) -> Result<DelegatedFile, Status> {
         self.on_state(caller, stateid, Some(file), |at, inner| {
             let held = inner.delegations.find(at.client, at.key).ok_or(NFS4ERR_BAD_STATEID)?;
             check_seqid(Delegation::SEQID, stateid.seqid)?;
-            if held.kind.access().contains(access) { Ok(at.client) } else { Err(NFS4ERR_OPENMODE) }
+            if !held.kind.access().contains(access) {
+                return Err(NFS4ERR_OPENMODE);
+            }
+            let checked_for = held.checked.contains(access).then_some(held.principal);
+            Ok(DelegatedFile { client: at.client, hold: held.hold.clone(), checked_for })
         })
     }
 
@@ -434,6 +438,17 @@ pub struct DelegationPressure {
     pub client: Arc<Client>,
     /// How many it may keep.
     pub keep: usize,
+}
+
+/// A file that is to be opened by a delegation.
+#[derive(Debug, Clone)]
+pub struct DelegatedFile {
+    /// The holder.
+    pub client: ClientId,
+    /// What the delegation keeps the file alive with.
+    pub hold: OpenHold,
+    /// The user whose permission for this access was checked when the delegation was given.
+    pub checked_for: Option<u32>,
 }
 
 /// A file that a client other than the asking one may have changed on its own.

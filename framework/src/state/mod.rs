@@ -55,8 +55,8 @@ pub use delegation_counters::{DelegationCounts, RevokeReason};
 pub use directory::{DirChanging, DirEvent, DirNotice, DirTerms, DirTold, DirWants, DueNotice};
 pub use effects::{Effects, Refused, Scarce};
 pub use grant::{
-    BesideOpen, DelegationClaim, DelegationPressure, DelegationRequest, GrantedDelegation, Timestamps,
-    WhyNot, WriteDelegated,
+    BesideOpen, DelegatedFile, DelegationClaim, DelegationPressure, DelegationRequest, GrantedDelegation,
+    Timestamps, WhyNot, WriteDelegated,
 };
 pub use ids::FileKey;
 #[cfg(any(test, feature = "testing"))]

@@ -1,15 +1,15 @@
 //! Finding the file that an OPEN without creation claims.
 
-use dittofs_framework::attr::{Bitmap, FATTR4_CHANGE, FATTR4_TYPE};
+use dittofs_framework::attr::{Bitmap, FATTR4_CHANGE, FATTR4_OWNER, FATTR4_TYPE};
 use dittofs_framework::compound::{Claim, CompoundContext};
 use dittofs_framework::export::ExportNode;
-use dittofs_framework::fs::{AttrMask, FsError, NodeHandle, OpenHold, ShareAccess};
-use dittofs_framework::op::OpResult;
+use dittofs_framework::fs::{AttrMask, FsError, OpenHold, ShareAccess};
+use dittofs_framework::op::{OpError, OpResult};
 use dittofs_framework::proto::{
     ChangeInfo, ClientId, NFS4ERR_BAD_STATEID, NFS4ERR_DELAY, NFS4ERR_OPENMODE, NFS4ERR_RECLAIM_BAD,
     NFS4ERR_RECLAIM_CONFLICT, NFS4ERR_SHARE_DENIED, Stateid, Status,
 };
-use dittofs_framework::state::{Caller, FileKey, WhyNot};
+use dittofs_framework::state::{Caller, DelegatedFile, FileKey, WhyNot};
 
 use super::{OpenClaim4, OpenDelegationType4, Opening, Truncates, delegate, failed};
 use crate::fault::file_type;
@@ -17,6 +17,7 @@ use crate::file_type::check_regular;
 use crate::names::check_component;
 
 const TYPE: AttrMask = Bitmap::of(&[FATTR4_TYPE]);
+const OWNER: AttrMask = Bitmap::of(&[FATTR4_OWNER]);
 const CHANGE: AttrMask = Bitmap::of(&[FATTR4_CHANGE]);
 
 /// Whether opens can be claimed in this way.
@@ -64,13 +65,57 @@ pub(super) fn check_delegation(
     stateid: &Stateid,
     file: &FileKey,
     access: ShareAccess,
-) -> Result<(), Status> {
+) -> Result<DelegatedFile, Status> {
     // Whose it is to be is known, in minor version 0 as well.
     let caller = Caller { client: Some(client), now: cx.now() };
     match cx.service().state().check_delegation(caller, stateid, file, access) {
-        Ok(_) => Ok(()),
         Err(NFS4ERR_OPENMODE) => Err(NFS4ERR_BAD_STATEID),
-        Err(status) => Err(status),
+        checked => checked,
+    }
+}
+
+/// What an open without creation asks for.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted {
+    pub(super) access: ShareAccess,
+    /// Who asks.
+    pub(super) client: ClientId,
+    /// The delegation by which.
+    pub(super) by: Option<Stateid>,
+}
+
+/// Opens a file. An open by a delegation is one that the client has made already: if its user may not open the file any more, as the mode
+/// has changed since, the open stands all the same, when the delegation was given for it, or the user is the owner, who has that
+/// right in any case. (pjdfstest changes the modes of files that it has open; Linux then returns their delegations.)
+async fn open(cx: &CompoundContext<'_>, file: &ExportNode, wanted: Wanted) -> Result<OpenHold, OpenError> {
+    let Wanted { access, client, by } = wanted;
+    let opened = file.fs().open(&cx.request, &file.node, access).await;
+    let (Err(FsError::Access), Some(stateid)) = (&opened, by) else { return opened.map_err(OpenError::Fs) };
+    let held =
+        check_delegation(cx, client, &stateid, &FileKey::from(file), access).map_err(OpenError::Status)?;
+    let user = cx.request.credentials.uid;
+    let is_owner = || async {
+        let attributes = file.fs().attributes(&cx.request, &file.node, OWNER).await;
+        attributes.is_ok_and(|attributes| attributes.uid == user)
+    };
+    if held.checked_for == Some(user) || is_owner().await {
+        Ok(held.hold)
+    } else {
+        opened.map_err(OpenError::Fs)
+    }
+}
+
+enum OpenError {
+    Fs(FsError),
+    Status(Status),
+}
+
+impl From<OpenError> for OpError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Fs(error) => failed(error).into(),
+            OpenError::Status(status) => status.into(),
+        }
     }
 }
 
@@ -94,15 +139,15 @@ pub(super) fn not_reclaimed(claim: Claim, delegation: Option<&WhyNot>) -> Option
 }
 
 /// CLAIM_NULL and CLAIM_DELEGATE_CUR, without creation.
-pub(super) async fn by_name(cx: &CompoundContext<'_>, name: &[u8], access: ShareAccess) -> OpResult<Opening> {
+pub(super) async fn by_name(cx: &CompoundContext<'_>, name: &[u8], wanted: Wanted) -> OpResult<Opening> {
     let dir = cx.current()?;
     let fs = dir.fs();
     check_component(name, fs.info().max_name)?;
-    let (node, hold) = find_and_open(cx, dir, name, access).await?;
+    let (file, hold) = find_and_open(cx, dir, name, wanted).await?;
     // Nothing changes, so before and after are one and the same moment.
     let change = fs.attributes(&cx.request, &dir.node, CHANGE).await.map_err(failed)?.change;
     Ok(Opening {
-        file: ExportNode { export: dir.export.clone(), node },
+        file,
         hold,
         cinfo: ChangeInfo { atomic: true, before: change, after: change },
         attrset: Bitmap::EMPTY,
@@ -119,25 +164,26 @@ async fn find_and_open(
     cx: &CompoundContext<'_>,
     dir: &ExportNode,
     name: &[u8],
-    access: ShareAccess,
-) -> OpResult<(NodeHandle, OpenHold)> {
+    wanted: Wanted,
+) -> OpResult<(ExportNode, OpenHold)> {
     for _ in 0..TRIES {
         let found = dir.fs().lookup(&cx.request, &dir.node, name, TYPE).await.map_err(failed)?;
         check_regular(found.attributes.file_type)?;
-        match dir.fs().open(&cx.request, &found.node, access).await {
-            Err(FsError::Stale) => {}
-            opened => return Ok((found.node, opened.map_err(failed)?)),
+        let file = ExportNode { export: dir.export.clone(), node: found.node };
+        match open(cx, &file, wanted).await {
+            Err(OpenError::Fs(FsError::Stale)) => {}
+            opened => return Ok((file, opened?)),
         }
     }
     Err(NFS4ERR_DELAY.into())
 }
 
 /// CLAIM_FH, CLAIM_PREVIOUS and CLAIM_DELEG_CUR_FH.
-pub(super) async fn current_file(cx: &CompoundContext<'_>, access: ShareAccess) -> OpResult<Opening> {
+pub(super) async fn current_file(cx: &CompoundContext<'_>, wanted: Wanted) -> OpResult<Opening> {
     let file = cx.current()?;
     check_regular(file_type(cx, file).await.map_err(failed)?)?;
     Ok(Opening {
-        hold: file.fs().open(&cx.request, &file.node, access).await.map_err(failed)?,
+        hold: open(cx, file, wanted).await?,
         file: file.clone(),
         // There is no directory.
         cinfo: ChangeInfo::default(),

@@ -7,6 +7,7 @@ use dittofs_framework::fs::{CreateMode, Created, SetAttributes, ShareAccess};
 use dittofs_framework::op::OpResult;
 use dittofs_framework::proto::{NFS4ERR_EXIST, NFS4ERR_INVAL, Status};
 
+use super::claim::Wanted;
 use super::{CreateHow4, Opening, Truncates, claim, failed};
 use crate::names::check_component;
 
@@ -62,13 +63,13 @@ pub(super) async fn existing(
     cx: &CompoundContext<'_>,
     name: &[u8],
     how: &CreateHow4,
-    access: ShareAccess,
+    wanted: Wanted,
 ) -> OpResult<Opening> {
     let dir = cx.current()?;
     let CreateMode::Unchecked(set) = create_mode(how, &cx.attr_server(&dir.export))? else {
         return Err(NFS4ERR_EXIST.into());
     };
-    let opening = claim::by_name(cx, name, access).await?;
+    let opening = claim::by_name(cx, name, wanted).await?;
     let truncates = if set.size == Some(0) { Truncates::Yes } else { Truncates::No };
     Ok(Opening { truncates, ..opening })
 }

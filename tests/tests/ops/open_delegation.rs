@@ -4,12 +4,13 @@
 //! RFC: 8881 sections 10.4, 10.4.4 and 18.16.3, 9754 sections 4 and 5.
 
 use dittofs_framework::proto::{
-    Minor, NFS4ERR_BAD_STATEID, NFS4ERR_DELAY, NFS4ERR_EXIST, NFS4ERR_OPENMODE, OPEN4_RESULT_NO_OPEN_STATEID,
-    OPEN4_SHARE_ACCESS_WANT_DELEG_TIMESTAMPS as TIMESTAMPS,
-    OPEN4_SHARE_ACCESS_WANT_OPEN_XOR_DELEGATION as XOR, OpenDelegation4, OpenNoneDelegation4, Stateid,
-    Status, component,
+    Minor, NFS4ERR_ACCESS, NFS4ERR_BAD_STATEID, NFS4ERR_DELAY, NFS4ERR_EXIST, NFS4ERR_OPENMODE,
+    OPEN4_RESULT_NO_OPEN_STATEID, OPEN4_SHARE_ACCESS_WANT_DELEG_TIMESTAMPS as TIMESTAMPS,
+    OPEN4_SHARE_ACCESS_WANT_NO_DELEG as NO_DELEGATION, OPEN4_SHARE_ACCESS_WANT_OPEN_XOR_DELEGATION as XOR,
+    OpenDelegation4, OpenNoneDelegation4, Stateid, Status, component,
 };
-use dittofs_ops::open::{CreateHow4, Open4Args, OpenClaim4, OpenClaimDelegateCur4, OpenFlag4};
+use dittofs_ops::open::{CreateHow4, Open, Open4Args, OpenClaim4, OpenClaimDelegateCur4, OpenFlag4};
+use dittofs_ops::setattr::{SetAttr, Setattr4Args};
 use dittofs_tests::{BOTH, READ, WRITE, mode_attr, open_args, size_attr};
 use rstest::rstest;
 
@@ -284,5 +285,38 @@ async fn a_claimed_open_makes_no_file(#[case] how: CreateHow4, #[case] expected:
         Err(status) => Err(status),
     };
     assert_eq!(len, expected);
+    world.stop().await;
+}
+
+/// Origin: the Linux client, that returns a delegation while pjdfstest has files open whose modes do not allow it any more.
+/// RFC: 8881 section 10.4.4. Opens that the holder has made become opens of the server.
+#[rstest]
+#[case::for_whom_it_was_given(3000, READ, 1000, READ, Ok(()))]
+#[case::for_another_user(3000, READ, 2000, READ, Err(NFS4ERR_ACCESS))]
+#[case::for_whom_it_was_given_with_more_access(3000, WRITE, 1000, READ, Err(NFS4ERR_ACCESS))]
+#[case::with_more_access_for_the_owner(1000, WRITE, 1000, READ, Ok(()))]
+#[tokio::test]
+async fn an_open_by_a_delegation_outlives_the_mode(
+    #[case] owner: u32,
+    #[case] delegated: u32,
+    #[case] user: u32,
+    #[case] claimed: u32,
+    #[case] expected: Result<(), Status>,
+) {
+    let mut world = Delegated::new().await;
+    world.holder.act_as(owner, owner, &[]);
+    let (file, _) = open_with(&mut world.holder, &making("mine", BOTH | NO_DELEGATION)).await.unwrap();
+    let chmod = |mode| Setattr4Args { stateid: Stateid::ANONYMOUS, obj_attributes: mode_attr(mode) };
+    world.holder.run_on::<SetAttr>(&file.fh, &chmod(0o666)).await.unwrap();
+    world.holder.close(&file).await;
+    world.holder.act_as(1000, 1000, &[]);
+    let opening = open_args("mine", delegated | 0x300 | XOR, 0, "opener", OpenFlag4::NoCreate(()));
+    let (_, answer) = open_with(&mut world.holder, &opening).await.unwrap();
+    let stateid = answer.delegation.stateid().unwrap();
+    world.holder.act_as(owner, owner, &[]);
+    world.holder.run_on::<SetAttr>(&file.fh, &chmod(0)).await.unwrap();
+    world.holder.act_as(user, user, &[]);
+    let opened = world.holder.run_on::<Open>(&file.fh, &by_handle(stateid, claimed)).await;
+    assert_eq!(opened.map(drop), expected);
     world.stop().await;
 }
