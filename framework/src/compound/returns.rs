@@ -60,6 +60,37 @@ impl Waiting {
         };
         let listening = listen();
         let Some(returned) = self.next.replace(listening) else { return true };
-        tokio::time::timeout_at(until, returned).await.is_ok()
+        // One that is woken again and again ends as well.
+        Instant::now() < until && tokio::time::timeout_at(until, returned).await.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::export::ExportId;
+    use crate::fs::NodeHandle;
+    use crate::state::{FileKey, StateLimits, StateTable};
+
+    // Origin: a file with many holders, who return their delegations one by one. RFC: 8881 section 10.4.4.
+    #[tokio::test(start_paused = true)]
+    async fn who_is_woken_often_waits_no_longer() {
+        let table = StateTable::new(1, StateLimits::default());
+        let file = table.stripe(&FileKey { export: ExportId(1), node: NodeHandle::from_u64(1) });
+        let returns = Returns::default();
+        let mut waiting = returns.wait(file, Duration::from_secs(1));
+        assert!(waiting.next().await, "the first time it asks again at once");
+        let mut woken = 0;
+        loop {
+            returns.wake(file);
+            tokio::time::advance(Duration::from_millis(10)).await;
+            if !waiting.next().await {
+                break;
+            }
+            woken += 1;
+        }
+        assert_eq!(woken, 99);
     }
 }

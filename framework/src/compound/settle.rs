@@ -163,12 +163,20 @@ impl Nfs4Service {
     ) -> Result<T, E> {
         // Boxed: so rare a thing must not make the future of every READ large.
         let mut waiting: Option<Box<Waiting>> = None;
-        for _ in 0..TRIES {
+        let mut tries = 0;
+        while tries < TRIES {
             match ask() {
                 Ok(granted) => return Ok(granted),
                 Err(Refused::Because(reason)) => return Err(reason),
-                Err(Refused::Revoked(effects)) => Box::pin(self.settle_state(effects)).await?,
-                Err(Refused::Full(scarce)) => Box::pin(self.make_room(now, scarce)).await?,
+                Err(Refused::Revoked(effects)) => {
+                    tries += 1;
+                    Box::pin(self.settle_state(effects)).await?;
+                }
+                Err(Refused::Full(scarce)) => {
+                    tries += 1;
+                    Box::pin(self.make_room(now, scarce)).await?;
+                }
+                // No try: a delegation of each of many holders may come back, and the time is bounded.
                 Err(Refused::Recalled(effects, file)) => {
                     Box::pin(self.settle_state(effects)).await?;
                     let wait = self.limits.state.recall_wait;
