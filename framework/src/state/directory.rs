@@ -412,23 +412,6 @@ impl StateTable {
         files.retain(|key| self.on_file(key, |inner| !inner.delegations.is_empty()).unwrap_or(false));
         files
     }
-
-    /// Runs `f` on the file of a delegation, under its lock, with the holder.
-    fn on_delegation<R>(
-        &self,
-        key: StateKey,
-        f: impl FnOnce(&FileKey, &mut FileInner, ClientId) -> Option<R>,
-    ) -> Option<R> {
-        let (client, file) = {
-            let shard = self.stateids.shard(&key);
-            let state = shard.get(&key)?;
-            (state.client.id(), state.file()?)
-        };
-        self.enter(&file, |inner| {
-            inner.delegations.find(client, key)?;
-            f(&file.key, inner, client)
-        })?
-    }
 }
 
 fn wants_of(inner: &FileInner) -> SmallVec<[DirWants; 1]> {

@@ -275,12 +275,8 @@ impl StateTable {
     /// Takes back a delegation whose stateid no client has seen.
     pub(super) fn undo_grant(&self, stateid: &Stateid) -> Effects {
         let Some(key) = StateKey::from_other(stateid.other, self.epoch) else { return Effects::default() };
-        let found = self.stateids.shard(&key).get(&key).map(|state| (state.client.id(), state.file()));
-        let Some((client, Some(file))) = found else { return Effects::default() };
-        let undone = self.enter(&file, |inner| match inner.delegations.find(client, key) {
-            Some(_) => self.drop_delegation(inner, &file.key, client),
-            None => Effects::default(),
-        });
+        let undone =
+            self.on_delegation(key, |file, inner, client| Some(self.drop_delegation(inner, file, client)));
         undone.unwrap_or_default()
     }
 
@@ -419,15 +415,9 @@ impl StateTable {
 
     fn with_shadow<R>(&self, stateid: &Stateid, f: impl FnOnce(&mut Shadow) -> R) -> Option<R> {
         let key = StateKey::from_other(stateid.other, self.epoch)?;
-        let (client, file) = {
-            let shard = self.stateids.shard(&key);
-            let state = shard.get(&key)?;
-            (state.client.id(), state.file()?)
-        };
-        self.enter(&file, |inner| {
-            let held = inner.delegations.of_mut(client).filter(|held| held.key == key)?;
-            Some(f(&mut held.shadow))
-        })?
+        self.on_delegation(key, |_, inner, client| {
+            inner.delegations.of_mut(client).map(|held| f(&mut held.shadow))
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use super::effects::{Effects, Refused};
 use super::file::FileInner;
 use super::ids::{FileKey, StateKey};
 use super::stripes::{Changing, FileStripe};
-use super::table::{StateRef, StateTable};
+use super::table::StateTable;
 use crate::client::Protocol;
 use crate::clock::Timestamp;
 use crate::fs::ShareAccess;
@@ -171,36 +171,27 @@ impl StateTable {
     /// Recalls one delegation; `None` if there is no such.
     pub fn recall(&self, now: Timestamp, stateid: &Stateid, reason: RecallReason) -> Option<Effects> {
         let key = StateKey::from_other(stateid.other, self.epoch)?;
-        let (client, file) = {
-            let shard = self.stateids.shard(&key);
-            let state = shard.get(&key)?;
-            (state.client.id(), state.file()?)
-        };
-        self.enter(&file, |inner| {
-            inner.delegations.find(client, key)?;
-            self.stripes.note_recall(self.stripes.of(&file.key), now);
+        self.on_delegation(key, |file, inner, client| {
+            self.stripes.note_recall(self.stripes.of(file), now);
             let mut effects = Effects::default();
-            match self.recall_or_revoke(&file.key, inner, now, client, reason) {
+            match self.recall_or_revoke(file, inner, now, client, reason) {
                 Met::Waits(recall) => effects.recalls.extend(recall),
                 Met::Revoked(revoked) => effects = revoked,
             }
             Some(effects)
-        })?
+        })
     }
 
     /// Revokes the delegations whose return has been waited for for a lease. To be called now and then.
     pub fn revoke_overdue(&self, now: Timestamp) -> Effects {
         let mut effects = Effects::default();
         while let Some(key) = self.next_overdue(now) {
-            let found = self.stateids.shard(&key).get(&key).map(|state| (state.client.id(), state.file()));
-            let Some((client, Some(file))) = found else { continue };
-            let revoked = self.enter(&file, |inner| {
-                let is_overdue = |held: &Delegation| held.is_overdue(now);
-                let overdue = inner.delegations.find(client, key).filter(|held| is_overdue(held))?;
+            let revoked = self.on_delegation(key, |file, inner, client| {
+                let overdue = inner.delegations.of(client).filter(|held| held.is_overdue(now))?;
                 let why = why_revoked(overdue, now)?;
-                Some(self.revoke_delegation(inner, &file.key, client, why))
+                Some(self.revoke_delegation(inner, file, client, why))
             });
-            effects.add(revoked.flatten().unwrap_or_default());
+            effects.add(revoked.unwrap_or_default());
         }
         effects
     }
@@ -243,20 +234,32 @@ impl StateTable {
     }
 
     fn view(&self, key: StateKey) -> Option<DelegationView> {
-        let (client, file) = {
-            let shard = self.stateids.shard(&key);
-            let state: &StateRef = shard.get(&key)?;
-            (state.client.id(), state.file()?)
-        };
-        self.enter(&file, |inner| {
-            let held = inner.delegations.find(client, key)?;
+        self.on_delegation(key, |file, inner, client| {
+            let held = inner.delegations.of(client)?;
             Some(DelegationView {
                 client: held.client.client.clone(),
                 stateid: self.stateid(key, Delegation::SEQID),
-                file: file.key,
+                file: *file,
                 kind: held.kind,
                 recalled_at: held.recalled_at,
             })
+        })
+    }
+
+    /// Runs `f` on the file of a delegation, under its lock, with the holder.
+    pub(super) fn on_delegation<R>(
+        &self,
+        key: StateKey,
+        f: impl FnOnce(&FileKey, &mut FileInner, ClientId) -> Option<R>,
+    ) -> Option<R> {
+        let (client, file) = {
+            let shard = self.stateids.shard(&key);
+            let state = shard.get(&key)?;
+            (state.client.id(), state.file()?)
+        };
+        self.enter(&file, |inner| {
+            inner.delegations.find(client, key)?;
+            f(&file.key, inner, client)
         })?
     }
 
