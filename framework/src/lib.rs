@@ -23,6 +23,7 @@ pub mod rpc;
 pub mod server;
 pub mod session;
 pub mod state;
+pub mod storage;
 mod sync;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
