@@ -1,4 +1,4 @@
-//! The code in the README is that of the examples.
+//! The code in the documents is that of the examples.
 //!
 //! Origin: own.
 //! RFC: none.
@@ -7,19 +7,23 @@
 use std::fs;
 use std::path::Path;
 
-/// The example that a line links to, if it does.
+use rstest::rstest;
+
+/// The example that a line links to, if it does: the last one in the line.
 fn linked_example(line: &str) -> Option<&str> {
-    let (_, rest) = line.split_once("](examples/")?;
-    rest.split_once(')').map(|(path, _)| path)
+    let (_, rest) = line.rsplit_once("](")?;
+    let (path, _) = rest.split_once(')')?;
+    path.trim_start_matches("../").strip_prefix("examples/").filter(|path| !path.ends_with('/'))
 }
 
-#[test]
-fn code_in_the_readme_is_in_its_example() {
+#[rstest]
+#[case::readme("README.md", 2)]
+fn code_in_the_documents_is_in_its_example(#[case] document: &str, #[case] excerpts: usize) {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = fs::read_to_string(examples.join("../README.md")).unwrap();
+    let text = fs::read_to_string(examples.join("..").join(document)).unwrap();
     let mut example = None;
     let mut compared = 0;
-    let mut lines = readme.lines();
+    let mut lines = text.lines();
     while let Some(line) = lines.next() {
         example = linked_example(line).or(example.filter(|_| !line.starts_with('#')));
         if !line.starts_with("```rust") {
@@ -31,10 +35,10 @@ fn code_in_the_readme_is_in_its_example() {
         let source: Vec<_> = source.lines().collect();
         assert!(
             source.windows(code.len()).any(|part| part == code),
-            "README.md has code that is not in examples/{path}:\n{}",
+            "{document} has code that is not in examples/{path}:\n{}",
             code.join("\n")
         );
         compared += 1;
     }
-    assert_eq!(compared, 2, "the README has an excerpt of each example");
+    assert_eq!(compared, excerpts, "excerpts in {document}");
 }
