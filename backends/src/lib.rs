@@ -1,4 +1,5 @@
 //! Storage and state backends.
 
 pub mod memory;
+pub mod metadata;
 pub mod state_store;

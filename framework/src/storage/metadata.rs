@@ -18,6 +18,8 @@ use super::{
 /// A batch that is refused with [`NoSpace`](super::StorageError::NoSpace) has changed nothing, and the store goes on working. After any
 /// other error of `apply` it is unknown whether the batch will be there after a restart; the store may refuse everything from then on,
 /// until it is opened again. It must not show readers a batch that failed and then lose it.
+///
+/// `metadata_store_suite!` (feature `testing`) tests an implementation.
 #[async_trait]
 pub trait MetadataStore: Send + Sync + 'static {
     /// What is known of the volume; `None` if the store is new and empty.

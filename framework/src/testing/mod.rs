@@ -4,6 +4,8 @@
 
 mod compound;
 mod local;
+pub mod metadata_store;
+mod random;
 mod records;
 mod rpc_client;
 mod rpc_peer;

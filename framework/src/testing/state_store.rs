@@ -11,6 +11,7 @@ use crate::client::Protocol;
 use crate::client::UserId;
 use crate::recovery::{ClientKey, Ledger, ReclaimRecord, Recovered, StateEvent, StateStore};
 use crate::rpc::AuthFlavor;
+use crate::testing::random::Random;
 
 /// A store that can be left without warning and found again.
 pub trait StateStoreFixture {
@@ -192,7 +193,7 @@ pub async fn many_at_once(fixture: &mut impl StateStoreFixture) {
 }
 
 pub async fn a_random_history_amounts_to_what_the_ledger_says(fixture: &mut impl StateStoreFixture) {
-    let mut random = Xorshift(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random::new(1);
     let mut ledger = Ledger::default();
     for _ in 0..40 {
         let store = fixture.open();
@@ -210,17 +211,5 @@ pub async fn a_random_history_amounts_to_what_the_ledger_says(fixture: &mut impl
             ledger.apply(&event);
             store.append(event).await.expect("an event");
         }
-    }
-}
-
-/// Numbers that are the same in every run.
-struct Xorshift(u64);
-
-impl Xorshift {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
     }
 }

@@ -1,0 +1,5 @@
+//! Stores of metadata.
+
+mod memory;
+
+pub use memory::MemoryMetadataStore;
