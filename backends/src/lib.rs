@@ -1,5 +1,6 @@
 //! Storage and state backends.
 
+pub mod content;
 pub mod memory;
 pub mod metadata;
 pub mod state_store;

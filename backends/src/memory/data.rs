@@ -8,10 +8,10 @@ use dittofs_framework::fs::{
     Stability, Written,
 };
 
-use super::content::Content;
 use super::inode::{Body, State};
 use super::permission;
 use super::volume::{MAX_FILE_SIZE, Volume};
+use crate::content::chunks::Content;
 
 impl Volume {
     pub(super) fn open(

@@ -7,12 +7,12 @@ use dittofs_framework::proto::{FileType, NfsTime, SpecData};
 use parking_lot::RwLock;
 
 use super::clock::{from_nanos, to_nanos};
-use super::content::Content;
 use super::directory::Directory;
 use super::lock::{ReadState, WriteState};
 use super::permission::{self, Facts};
 use super::space::INODE_CHARGE;
 use super::xattr::XattrMap;
+use crate::content::chunks::Content;
 
 /// Number of an object: grows, and is never given twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

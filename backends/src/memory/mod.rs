@@ -27,7 +27,6 @@
 
 mod attributes;
 mod clock;
-mod content;
 mod cookie_map;
 mod copy;
 mod create;

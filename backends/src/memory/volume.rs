@@ -8,12 +8,12 @@ use parking_lot::Mutex;
 
 use super::MemoryOptions;
 use super::clock::WallClock;
-use super::content::Content;
 use super::directory::Directory;
 use super::inode::{Body, Inode, InodeId, Life, State, Times};
 use super::permission::{Facts, MODE_BITS};
 use super::space::{INODE_CHARGE, Space};
 use super::table::Table;
+use crate::content::chunks::Content;
 
 /// Longest name of an entry.
 pub(super) const MAX_NAME: u32 = 255;

@@ -25,7 +25,11 @@ pub struct Copied {
 /// Keeps the bytes of files.
 ///
 /// Contents are named by the number of their file and begin to be there with the first call that changes them: contents that are not
-/// there are empty, and nothing has to be made before. A number is not used again once its contents were removed.
+/// there are empty, and nothing has to be made before. A number is not used again once its contents were removed. A change of no bytes
+/// changes nothing.
+///
+/// Ranges that would make contents longer than [`max_len`](Self::max_len) are refused with [`TooLarge`](StorageError::TooLarge), and
+/// nothing is changed.
 ///
 /// # Durability
 /// Changes are seen by every later call as soon as they return; they are durable once a [`sync`](Self::sync) that began after has returned.
@@ -51,6 +55,7 @@ pub trait ContentStore: Send + Sync + 'static {
     async fn truncate(&self, id: Ino, len: u64) -> StorageResult<ContentSize>;
 
     /// Makes the range's storage sure: later writes to it do not fail for want of room. Extends the contents if need be.
+    /// [`NotSupported`](StorageError::NotSupported) if the store cannot promise that.
     async fn allocate(&self, id: Ino, offset: u64, len: u64) -> StorageResult<ContentSize>;
 
     /// Makes the range read as zeros and gives its storage back as far as it can. The length stays.
@@ -71,7 +76,9 @@ pub trait ContentStore: Send + Sync + 'static {
         len: u64,
     ) -> StorageResult<Copied>;
 
-    /// Makes the target's range share the source's storage, all of it at once or not at all. The source reaches as far as the range.
+    /// Makes the target's range share the source's storage, all of it at once or not at all. The source reaches as far as the range, and
+    /// the ranges do not overlap in the same contents. [`NotSupported`](StorageError::NotSupported) also where the store can share
+    /// storage, but not of these ranges.
     async fn clone_range(
         &self,
         from: Ino,

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used)] // a test stops at what is not as it expects
 
 mod compound;
+pub mod content_store;
 mod local;
 pub mod metadata_store;
 mod random;

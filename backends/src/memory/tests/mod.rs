@@ -3,7 +3,6 @@
 
 mod attributes;
 mod concurrent;
-mod content;
 mod create;
 mod fixture;
 mod namespace;

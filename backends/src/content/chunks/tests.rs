@@ -2,12 +2,13 @@
 //!
 //! Origin: own model, an array of bytes.
 //! RFC: 7862 sections 15.1, 15.2, 15.4, 15.11 and 15.13.
+#![allow(clippy::cast_possible_truncation)] // offsets of the tests are small
 
 use bytes::Bytes;
 use dittofs_framework::fs::DataOrHole;
 use proptest::prelude::*;
 
-use crate::memory::content::{CHUNK, Content};
+use super::{CHUNK, Content};
 
 /// Files of the test go up to here: a few chunks.
 const LIMIT: u64 = 7 * CHUNK;

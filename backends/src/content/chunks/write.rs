@@ -16,12 +16,12 @@ pub(super) type BrokenRuns = SmallVec<[(u64, Arc<Run>); 4]>;
 
 impl Content {
     /// By how much the charge grows when `len` bytes are written at `offset`.
-    pub(in crate::memory) fn cost_of_write(&self, offset: u64, len: u64) -> u64 {
+    pub(crate) fn cost_of_write(&self, offset: u64, len: u64) -> u64 {
         self.cost_of(offset, len, Shape::write)
     }
 
     /// By how much the charge grows when the range is allocated.
-    pub(in crate::memory) fn cost_of_allocate(&self, offset: u64, len: u64) -> u64 {
+    pub(crate) fn cost_of_allocate(&self, offset: u64, len: u64) -> u64 {
         self.cost_of(offset, len, Shape::allocate)
     }
 
@@ -41,7 +41,7 @@ impl Content {
     }
 
     /// Writes; the end of the range is at most the largest file size.
-    pub(in crate::memory) fn write(&mut self, offset: u64, data: &Bytes) {
+    pub(crate) fn write(&mut self, offset: u64, data: &Bytes) {
         let end = offset + data.len() as u64;
         let keep = data.len() >= KEEP_PAYLOAD_LEN;
         let mut broken = BrokenRuns::new();
@@ -66,7 +66,7 @@ impl Content {
     }
 
     /// Sets the size: what is beyond goes, what is new is a hole.
-    pub(in crate::memory) fn resize(&mut self, size: u64) {
+    pub(crate) fn resize(&mut self, size: u64) {
         if size < self.size {
             let mut broken = BrokenRuns::new();
             let (index, at) = position(size);
@@ -93,7 +93,7 @@ impl Content {
     }
 
     /// Makes a hole of the range, as far as the file reaches.
-    pub(in crate::memory) fn punch(&mut self, offset: u64, len: u64) {
+    pub(crate) fn punch(&mut self, offset: u64, len: u64) {
         let end = offset.saturating_add(len).min(self.size);
         if offset >= end {
             return;
@@ -116,7 +116,7 @@ impl Content {
     }
 
     /// Allocates the range and extends the file to its end.
-    pub(in crate::memory) fn allocate(&mut self, offset: u64, len: u64) {
+    pub(crate) fn allocate(&mut self, offset: u64, len: u64) {
         let end = offset + len;
         let mut broken = BrokenRuns::new();
         for part in parts(offset, end) {
@@ -130,7 +130,7 @@ impl Content {
     }
 
     /// How many blocks of the range are certainly not allocated yet: cheap to tell, whatever the range.
-    pub(in crate::memory) fn least_cost_of_allocate(&self, offset: u64, len: u64) -> u64 {
+    pub(crate) fn least_cost_of_allocate(&self, offset: u64, len: u64) -> u64 {
         let blocks = (offset + len).div_ceil(BLOCK) - offset / BLOCK;
         (blocks * BLOCK).saturating_sub(self.charge)
     }

@@ -2,6 +2,8 @@
 
 mod chunk;
 mod paste;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::collections::BTreeMap;
@@ -9,16 +11,16 @@ use std::collections::BTreeMap;
 use bytes::{Bytes, BytesMut};
 use dittofs_framework::fs::DataOrHole;
 
-pub(super) use chunk::CHUNK;
+pub(crate) use chunk::CHUNK;
 use chunk::{CHUNK_LEN, Chunk, zeros};
-pub(super) use paste::Piece;
+pub(crate) use paste::Piece;
 
 /// Most bytes that one read returns.
 const MAX_READ: u64 = 4 << 20;
 
 /// What is in a regular file.
 #[derive(Default)]
-pub(super) struct Content {
+pub(crate) struct Content {
     size: u64,
     chunks: BTreeMap<u64, Chunk>,
     allocated: u64,
@@ -60,27 +62,33 @@ fn usize_of(len: u64) -> usize {
 }
 
 impl Content {
-    pub(super) fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.size
     }
 
     /// Bytes of allocated blocks.
-    pub(super) fn allocated(&self) -> u64 {
+    pub(crate) fn allocated(&self) -> u64 {
         self.allocated
     }
 
     /// Bytes that the content is charged.
-    pub(super) fn charge(&self) -> u64 {
+    pub(crate) fn charge(&self) -> u64 {
         self.charge
     }
 
     /// Up to `count` bytes from `offset` on, and whether they reach the end.
-    pub(super) fn read(&self, offset: u64, count: u32) -> (Bytes, bool) {
+    pub(crate) fn read(&self, offset: u64, count: u32) -> (Bytes, bool) {
+        let data = self.bytes(offset, u64::from(count).min(MAX_READ));
+        let is_end = offset.saturating_add(data.len() as u64) >= self.size;
+        (data, is_end)
+    }
+
+    /// `count` bytes from `offset` on, or as many as there are.
+    pub(crate) fn bytes(&self, offset: u64, count: u64) -> Bytes {
         if offset >= self.size {
-            return (Bytes::new(), true);
+            return Bytes::new();
         }
-        let end = self.size.min(offset + u64::from(count).min(MAX_READ));
-        (self.range(offset, end), end == self.size)
+        self.range(offset, self.size.min(offset.saturating_add(count)))
     }
 
     fn range(&self, offset: u64, end: u64) -> Bytes {
@@ -127,7 +135,7 @@ impl Content {
     }
 
     /// The first offset from `offset` on that is data or hole; `offset` lies before the end of the file.
-    pub(super) fn seek(&self, offset: u64, what: DataOrHole) -> Option<u64> {
+    pub(crate) fn seek(&self, offset: u64, what: DataOrHole) -> Option<u64> {
         let (first, at) = position(offset);
         match what {
             DataOrHole::Data => self.chunks.range(first..).find_map(|(index, chunk)| {
@@ -156,7 +164,7 @@ impl Content {
 
     /// Whether the sums are those of the chunks, and no chunk has what it must not have.
     #[cfg(test)]
-    pub(super) fn is_consistent(&self) -> bool {
+    pub(crate) fn is_consistent(&self) -> bool {
         let allocated: u64 = self.chunks.values().map(|chunk| chunk.shape().allocated()).sum();
         let charge: u64 = self.chunks.values().map(|chunk| chunk.shape().charge()).sum();
         allocated == self.allocated

@@ -7,7 +7,7 @@ use super::write::{BrokenRuns, note};
 use super::{Content, parts, position, usize_of};
 
 /// Data of a part of a range; what lies between two of them is a hole.
-pub(in crate::memory) struct Piece {
+pub(crate) struct Piece {
     /// Where it is, from the start of the range.
     at: u64,
     data: Bytes,
@@ -16,24 +16,24 @@ pub(in crate::memory) struct Piece {
 
 impl Piece {
     /// Where it is, from the start of the range.
-    pub(in crate::memory) fn at(&self) -> u64 {
+    pub(crate) fn at(&self) -> u64 {
         self.at
     }
 
     /// Bytes of data.
-    pub(in crate::memory) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.data.len()
     }
 
     /// The same in a range that begins `by` bytes later.
-    pub(in crate::memory) fn behind(self, by: u64) -> Self {
+    pub(crate) fn behind(self, by: u64) -> Self {
         Self { at: self.at - by, ..self }
     }
 }
 
 impl Content {
     /// The data of a range that lies within the file, shared and not copied.
-    pub(in crate::memory) fn pieces(&self, offset: u64, len: u64) -> Vec<Piece> {
+    pub(crate) fn pieces(&self, offset: u64, len: u64) -> Vec<Piece> {
         let end = offset + len;
         let mut pieces = Vec::new();
         for (index, chunk) in self.chunks.range(offset / CHUNK..end.div_ceil(CHUNK)) {
@@ -55,7 +55,7 @@ impl Content {
     }
 
     /// By how much the charge grows at most when the pieces replace the range.
-    pub(in crate::memory) fn cost_of_paste(&self, to: u64, len: u64, pieces: &[Piece]) -> u64 {
+    pub(crate) fn cost_of_paste(&self, to: u64, len: u64, pieces: &[Piece]) -> u64 {
         let mut shapes: BTreeMap<u64, Shape> = BTreeMap::new();
         for piece in pieces {
             let at = to + piece.at;
@@ -84,7 +84,7 @@ impl Content {
 
     /// Replaces the range with all of `copy`, whose first chunk lies over the chunk in which the range begins. Nothing but what shares a
     /// chunk with other data is copied: at the two ends of the range.
-    pub(in crate::memory) fn graft(&mut self, to: u64, len: u64, copy: Self) {
+    pub(crate) fn graft(&mut self, to: u64, len: u64, copy: Self) {
         self.punch(to, len);
         let mut broken = BrokenRuns::new();
         let (first, begin) = position(to);
@@ -108,7 +108,7 @@ impl Content {
     }
 
     /// Replaces the range with the pieces, and extends the file to its end.
-    pub(in crate::memory) fn paste(&mut self, to: u64, len: u64, pieces: Vec<Piece>) {
+    pub(crate) fn paste(&mut self, to: u64, len: u64, pieces: Vec<Piece>) {
         self.punch(to, len);
         let mut broken = BrokenRuns::new();
         for piece in pieces {

@@ -3,9 +3,9 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 /// What space is counted in, and the smallest hole.
-pub(in crate::memory) const BLOCK: u64 = BLOCK_LEN as u64;
+pub(crate) const BLOCK: u64 = BLOCK_LEN as u64;
 /// The unit of storage: what lies in one chunk is read without a copy.
-pub(in crate::memory) const CHUNK: u64 = CHUNK_LEN as u64;
+pub(crate) const CHUNK: u64 = CHUNK_LEN as u64;
 pub(super) const CHUNK_LEN: usize = 64 * 1024;
 const BLOCK_LEN: usize = 4096;
 const ALL_BLOCKS: u16 = u16::MAX;
