@@ -4,6 +4,7 @@
 
 mod compound;
 pub mod content_store;
+pub mod faults;
 mod local;
 pub mod metadata_store;
 mod random;
