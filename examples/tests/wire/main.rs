@@ -4,6 +4,7 @@
 //! RFC: 8881, of the operations that are asked with.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)] // a failed step fails the test
 
+mod archive_export;
 mod custom_operation;
 mod example;
 mod minimal_server;
