@@ -1,7 +1,12 @@
 //! Storage and state backends.
 
+mod clock;
 pub mod content;
 pub mod fsck;
 pub mod memory;
 pub mod metadata;
+mod rules;
 pub mod state_store;
+pub mod store;
+
+pub use clock::WallClock;

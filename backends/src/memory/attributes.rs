@@ -5,10 +5,10 @@ use dittofs_framework::fs::{
 };
 use dittofs_framework::proto::NfsTime;
 
-use super::clock::NANOS_PER_SECOND;
 use super::inode::State;
-use super::permission::{self, Facts, Want};
 use super::volume::{MAX_FILE_SIZE, Volume};
+use crate::clock::NANOS_PER_SECOND;
+use crate::rules::permission::{self, Facts, Want};
 
 impl Volume {
     pub(super) fn set_attributes(

@@ -11,10 +11,10 @@ use dittofs_framework::fs::{Authority, Credentials, FsError, FsResult, NodeHandl
 use super::data::{Change, check_range};
 use super::inode::Inode;
 use super::lock::LockSet;
-use super::permission;
 use super::space::{Reserved, Space};
 use super::volume::Volume;
 use crate::content::chunks::{CHUNK, Content, Piece};
+use crate::rules::permission;
 
 /// Most bytes that one call copies where chunks cannot be shared: it runs without giving way.
 const MAX_COPY: u64 = 32 << 20;

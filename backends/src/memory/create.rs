@@ -12,10 +12,10 @@ use dittofs_framework::proto::{ChangeInfo, FileType, NfsTime};
 use super::attributes::{self, check_id};
 use super::directory::{Directory, entry_charge};
 use super::inode::{Body, Inode, InodeId, Life, MAX_LINK, State, Times};
-use super::permission::{self, Want};
 use super::space::INODE_CHARGE;
 use super::volume::{Volume, change_since, check_name};
 use crate::content::chunks::Content;
+use crate::rules::permission::{self, Want};
 
 /// Longest content of a symbolic link: a path of 4096 bytes on Linux ends with a NUL.
 pub(super) const MAX_SYMLINK: usize = 4095;

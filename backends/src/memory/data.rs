@@ -9,9 +9,9 @@ use dittofs_framework::fs::{
 };
 
 use super::inode::{Body, State};
-use super::permission;
 use super::volume::{MAX_FILE_SIZE, Volume};
 use crate::content::chunks::Content;
+use crate::rules::permission;
 
 impl Volume {
     pub(super) fn open(

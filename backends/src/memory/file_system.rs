@@ -13,8 +13,8 @@ use dittofs_framework::proto::{ChangeInfo, NfsTime, Verifier4};
 use super::MemoryFileSystem;
 use super::copy::{Extent, Transfer};
 use super::inode::MAX_LINK;
-use super::permission;
 use super::volume::{MAX_FILE_SIZE, MAX_NAME};
+use crate::rules::permission;
 
 #[async_trait]
 impl FileSystem for MemoryFileSystem {

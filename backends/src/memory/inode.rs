@@ -6,13 +6,13 @@ use dittofs_framework::fs::{Attributes, Credentials, FsError, FsResult};
 use dittofs_framework::proto::{FileType, NfsTime, SpecData};
 use parking_lot::RwLock;
 
-use super::clock::{from_nanos, to_nanos};
 use super::directory::Directory;
 use super::lock::{ReadState, WriteState};
-use super::permission::{self, Facts};
 use super::space::INODE_CHARGE;
 use super::xattr::XattrMap;
+use crate::clock::{from_nanos, to_nanos};
 use crate::content::chunks::Content;
+use crate::rules::permission::{self, Facts};
 
 /// Number of an object: grows, and is never given twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -26,7 +26,6 @@
 #![forbid(unsafe_code)]
 
 mod attributes;
-mod clock;
 mod cookie_map;
 mod copy;
 mod create;
@@ -38,7 +37,6 @@ mod inode;
 mod invariants;
 mod lock;
 mod namespace;
-mod permission;
 mod readdir;
 mod rename;
 mod space;
@@ -54,7 +52,7 @@ use std::sync::Arc;
 use dittofs_framework::fs::{DirSink, OpenHold};
 use dittofs_framework::proto::Fsid;
 
-pub use clock::WallClock;
+pub use crate::clock::WallClock;
 use volume::Volume;
 
 /// How a memory file system is made.
@@ -83,7 +81,7 @@ impl Default for MemoryOptions {
             root_mode: 0o1777,
             root_uid: 0,
             root_gid: 0,
-            clock: clock::system(),
+            clock: crate::clock::system(),
         }
     }
 }

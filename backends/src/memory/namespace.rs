@@ -9,8 +9,8 @@ use super::create::{check_addition, search};
 use super::directory::entry_charge;
 use super::inode::{Inode, MAX_LINK};
 use super::lock::LockSet;
-use super::permission::{self, Want};
 use super::volume::{Volume, change_since};
+use crate::rules::permission::{self, Want};
 
 impl Volume {
     pub(super) fn lookup(&self, caller: &Credentials, dir: &NodeHandle, name: &[u8]) -> FsResult<Found> {

@@ -14,8 +14,8 @@ use smallvec::SmallVec;
 use super::cookie_map::Name;
 use super::directory::FIRST_COOKIE;
 use super::inode::{Inode, InodeId};
-use super::permission::{self, Want};
 use super::volume::Volume;
+use crate::rules::permission::{self, Want};
 
 /// Entries that are taken from the directory under its lock at a time.
 const BATCH: usize = 32;

@@ -9,8 +9,8 @@ use super::directory::entry_charge;
 use super::inode::{Inode, InodeId, MAX_LINK};
 use super::lock::LockSet;
 use super::namespace::{child_of, is_child};
-use super::permission::{self, Want};
 use super::volume::{Volume, change_since};
+use crate::rules::permission::{self, Want};
 
 /// What a rename is about.
 struct Rename<'a> {

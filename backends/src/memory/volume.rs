@@ -7,13 +7,13 @@ use dittofs_framework::proto::{ChangeInfo, FileType, Fsid, NfsTime};
 use parking_lot::Mutex;
 
 use super::MemoryOptions;
-use super::clock::WallClock;
 use super::directory::Directory;
 use super::inode::{Body, Inode, InodeId, Life, State, Times};
-use super::permission::{Facts, MODE_BITS};
 use super::space::{INODE_CHARGE, Space};
 use super::table::Table;
+use crate::clock::WallClock;
 use crate::content::chunks::Content;
+use crate::rules::permission::{Facts, MODE_BITS};
 
 /// Longest name of an entry.
 pub(super) const MAX_NAME: u32 = 255;

@@ -6,9 +6,9 @@ use dittofs_framework::proto::{ChangeInfo, FileType};
 
 use super::cookie_map::CookieMap;
 use super::inode::State;
-use super::permission::{self, Facts, STICKY, Want};
 use super::space::ENTRY_CHARGE;
 use super::volume::{Volume, change_since};
+use crate::rules::permission::{self, Facts, STICKY, Want};
 
 /// Longest name of an extended attribute.
 pub(super) const MAX_XATTR_NAME: usize = 255;

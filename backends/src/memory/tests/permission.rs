@@ -8,7 +8,7 @@ use dittofs_framework::proto::FileType;
 use rstest::rstest;
 
 use super::fixture::user;
-use crate::memory::permission::{self, Facts, Want};
+use crate::rules::permission::{self, Facts, Want};
 
 /// Of user 10 and group 20.
 fn facts(file_type: FileType, mode: u32) -> Facts {

@@ -3,17 +3,17 @@
 use dittofs_framework::fs::{AccessMask, Authority, Credentials, FsError, FsResult, ShareAccess};
 use dittofs_framework::proto::FileType;
 
-pub(super) const SET_UID: u32 = 0o4000;
-pub(super) const SET_GID: u32 = 0o2000;
-pub(super) const STICKY: u32 = 0o1000;
-pub(super) const MODE_BITS: u32 = 0o7777;
+pub(crate) const SET_UID: u32 = 0o4000;
+pub(crate) const SET_GID: u32 = 0o2000;
+pub(crate) const STICKY: u32 = 0o1000;
+pub(crate) const MODE_BITS: u32 = 0o7777;
 const GROUP_EXECUTE: u32 = 0o010;
 const ANY_EXECUTE: u32 = 0o111;
 
 bitflags::bitflags! {
     /// What is wanted of an object, with the bits of a mode.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub(super) struct Want: u32 {
+    pub(crate) struct Want: u32 {
         const EXECUTE = 1;
         const WRITE = 2;
         const READ = 4;
@@ -22,25 +22,25 @@ bitflags::bitflags! {
 
 /// What permission depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Facts {
-    pub(super) file_type: FileType,
-    pub(super) mode: u32,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
+pub(crate) struct Facts {
+    pub(crate) file_type: FileType,
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
 }
 
 /// Whether `caller` is the superuser, who has every privilege.
-pub(super) fn is_root(caller: &Credentials) -> bool {
+pub(crate) fn is_root(caller: &Credentials) -> bool {
     caller.uid == 0
 }
 
 /// Whether `caller` may do what only an owner may.
-pub(super) fn is_owner(caller: &Credentials, of: &Facts) -> bool {
+pub(crate) fn is_owner(caller: &Credentials, of: &Facts) -> bool {
     is_root(caller) || caller.uid == of.uid
 }
 
 /// Whether the mode lets `caller` do all of `want`.
-pub(super) fn allows(caller: &Credentials, of: &Facts, want: Want) -> bool {
+pub(crate) fn allows(caller: &Credentials, of: &Facts, want: Want) -> bool {
     if is_root(caller) {
         return of.file_type == FileType::Dir || !want.contains(Want::EXECUTE) || of.mode & ANY_EXECUTE != 0;
     }
@@ -55,7 +55,7 @@ pub(super) fn allows(caller: &Credentials, of: &Facts, want: Want) -> bool {
 }
 
 /// [`allows`], as a result.
-pub(super) fn check(caller: &Credentials, of: &Facts, want: Want) -> FsResult<()> {
+pub(crate) fn check(caller: &Credentials, of: &Facts, want: Want) -> FsResult<()> {
     if allows(caller, of, want) { Ok(()) } else { Err(FsError::Access) }
 }
 
@@ -66,7 +66,7 @@ fn allows_reading(caller: &Credentials, of: &Facts) -> bool {
 }
 
 /// Whether a file may be opened like this.
-pub(super) fn check_open(caller: &Credentials, of: &Facts, access: ShareAccess) -> FsResult<()> {
+pub(crate) fn check_open(caller: &Credentials, of: &Facts, access: ShareAccess) -> FsResult<()> {
     let read = !access.contains(ShareAccess::READ) || allows_reading(caller, of);
     let write = !access.contains(ShareAccess::WRITE) || allows(caller, of, Want::WRITE);
     if read && write { Ok(()) } else { Err(FsError::Access) }
@@ -74,7 +74,7 @@ pub(super) fn check_open(caller: &Credentials, of: &Facts, access: ShareAccess) 
 
 /// Whether data may be read on this authority. Without an open the owner always may: it may have opened the file before
 /// its mode changed, and the server cannot know.
-pub(super) fn check_read(caller: &Credentials, of: &Facts, authority: Authority) -> FsResult<()> {
+pub(crate) fn check_read(caller: &Credentials, of: &Facts, authority: Authority) -> FsResult<()> {
     match authority {
         Authority::Open => Ok(()),
         Authority::Credentials if is_owner(caller, of) || allows_reading(caller, of) => Ok(()),
@@ -83,7 +83,7 @@ pub(super) fn check_read(caller: &Credentials, of: &Facts, authority: Authority)
 }
 
 /// Whether data may be written on this authority; see [`check_read`].
-pub(super) fn check_write(caller: &Credentials, of: &Facts, authority: Authority) -> FsResult<()> {
+pub(crate) fn check_write(caller: &Credentials, of: &Facts, authority: Authority) -> FsResult<()> {
     match authority {
         Authority::Open => Ok(()),
         Authority::Credentials if is_owner(caller, of) => Ok(()),
@@ -92,14 +92,14 @@ pub(super) fn check_write(caller: &Credentials, of: &Facts, authority: Authority
 }
 
 /// Whether an entry may be taken out of a directory, or replaced in it.
-pub(super) fn check_unlink(caller: &Credentials, dir: &Facts, victim: &Facts) -> FsResult<()> {
+pub(crate) fn check_unlink(caller: &Credentials, dir: &Facts, victim: &Facts) -> FsResult<()> {
     check(caller, dir, Want::WRITE | Want::EXECUTE)?;
     let sticky = dir.mode & STICKY != 0;
     if sticky && !is_owner(caller, dir) && !is_owner(caller, victim) { Err(FsError::Perm) } else { Ok(()) }
 }
 
 /// Which of `wanted` the caller may do (RFC 8881 section 18.1.3).
-pub(super) fn access(caller: &Credentials, of: &Facts, wanted: AccessMask) -> AccessMask {
+pub(crate) fn access(caller: &Credentials, of: &Facts, wanted: AccessMask) -> AccessMask {
     let dir = of.file_type == FileType::Dir;
     let read = allows(caller, of, Want::READ);
     let write = allows(caller, of, Want::WRITE);
@@ -118,13 +118,13 @@ pub(super) fn access(caller: &Credentials, of: &Facts, wanted: AccessMask) -> Ac
 }
 
 /// Whether `caller` may make `uid` the owner: only the superuser gives objects away.
-pub(super) fn check_new_owner(caller: &Credentials, of: &Facts, uid: u32) -> FsResult<()> {
+pub(crate) fn check_new_owner(caller: &Credentials, of: &Facts, uid: u32) -> FsResult<()> {
     let keeps = caller.uid == of.uid && uid == of.uid;
     if is_root(caller) || keeps { Ok(()) } else { Err(FsError::Perm) }
 }
 
 /// Whether `caller` may make `gid` the group: an owner may choose among its own groups.
-pub(super) fn check_new_group(caller: &Credentials, of: &Facts, gid: u32) -> FsResult<()> {
+pub(crate) fn check_new_group(caller: &Credentials, of: &Facts, gid: u32) -> FsResult<()> {
     let own = caller.uid == of.uid && (gid == of.gid || caller.is_in_group(gid));
     if is_root(caller) || own { Ok(()) } else { Err(FsError::Perm) }
 }
@@ -135,7 +135,7 @@ fn may_set_gid(caller: &Credentials, gid: u32) -> bool {
 }
 
 /// Owner, group and mode of an object that `caller` makes in `dir` with the permission bits `mode`.
-pub(super) fn facts_of_new(caller: &Credentials, dir: &Facts, file_type: FileType, mode: u32) -> Facts {
+pub(crate) fn facts_of_new(caller: &Credentials, dir: &Facts, file_type: FileType, mode: u32) -> Facts {
     let gid = if dir.mode & SET_GID != 0 { dir.gid } else { caller.gid };
     let mut mode = mode & MODE_BITS;
     if file_type == FileType::Dir {
@@ -148,19 +148,19 @@ pub(super) fn facts_of_new(caller: &Credentials, dir: &Facts, file_type: FileTyp
 }
 
 /// The mode after `caller` changed it to `mode`, of an object that is then in group `gid`.
-pub(super) fn mode_after_chmod(caller: &Credentials, gid: u32, mode: u32) -> u32 {
+pub(crate) fn mode_after_chmod(caller: &Credentials, gid: u32, mode: u32) -> u32 {
     let mode = mode & MODE_BITS;
     if may_set_gid(caller, gid) { mode } else { mode & !SET_GID }
 }
 
 /// The mode after `caller` gave the object another owner or group: whoever does it, nobody is to run the new owner's
 /// program by surprise. A set-group-id bit without group execution is no set-id bit but one of locking.
-pub(super) fn mode_after_chown(caller: &Credentials, of: &Facts) -> u32 {
+pub(crate) fn mode_after_chown(caller: &Credentials, of: &Facts) -> u32 {
     if of.file_type == FileType::Dir { of.mode } else { without_set_ids(caller, of) }
 }
 
 /// The mode after `caller` changed it to `mode` and gave the object its owner and group, `of`, in one call.
-pub(super) fn mode_with_chown(caller: &Credentials, of: &Facts, mode: u32) -> u32 {
+pub(crate) fn mode_with_chown(caller: &Credentials, of: &Facts, mode: u32) -> u32 {
     let mode = mode_after_chmod(caller, of.gid, mode);
     if of.file_type == FileType::Dir {
         mode
@@ -172,7 +172,7 @@ pub(super) fn mode_with_chown(caller: &Credentials, of: &Facts, mode: u32) -> u3
 }
 
 /// The mode after `caller` changed the data of a file.
-pub(super) fn mode_after_write(caller: &Credentials, of: &Facts) -> u32 {
+pub(crate) fn mode_after_write(caller: &Credentials, of: &Facts) -> u32 {
     if is_root(caller) || of.file_type != FileType::Reg { of.mode } else { without_set_ids(caller, of) }
 }
 

@@ -6,11 +6,11 @@ use dittofs_framework::proto::NfsTime;
 /// Tells the time that goes into the attributes of files.
 pub type WallClock = Arc<dyn Fn() -> NfsTime + Send + Sync>;
 
-pub(super) const NANOS_PER_SECOND: u32 = 1_000_000_000;
+pub(crate) const NANOS_PER_SECOND: u32 = 1_000_000_000;
 const NANOS: i128 = NANOS_PER_SECOND as i128;
 
 /// The clock of the machine.
-pub(super) fn system() -> WallClock {
+pub(crate) fn system() -> WallClock {
     Arc::new(|| match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(since) => NfsTime {
             seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
@@ -24,13 +24,13 @@ pub(super) fn system() -> WallClock {
 }
 
 /// Nanoseconds since the epoch, as near as 64 bits come to it (the years 1677 to 2262).
-pub(super) fn to_nanos(time: NfsTime) -> i64 {
+pub(crate) fn to_nanos(time: NfsTime) -> i64 {
     let nanos = i128::from(time.seconds) * NANOS + i128::from(time.nseconds);
     i64::try_from(nanos).unwrap_or(if nanos < 0 { i64::MIN } else { i64::MAX })
 }
 
 /// The time that is this many nanoseconds after the epoch.
-pub(super) fn from_nanos(nanos: i64) -> NfsTime {
+pub(crate) fn from_nanos(nanos: i64) -> NfsTime {
     let second = i64::from(NANOS_PER_SECOND);
     NfsTime {
         seconds: nanos.div_euclid(second),

@@ -1,0 +1,133 @@
+//! The contents of a file and its record: which is where, and what is durable when.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use dittofs_framework::fs::{FsError, FsResult};
+use dittofs_framework::log_limited;
+use dittofs_framework::storage::ContentSize;
+use tokio::sync::RwLockReadGuard;
+
+use super::inode::{Inode, Life, Unsaved};
+use super::volume::Volume;
+
+impl Volume {
+    /// Keeps the contents from being cut or removed, and sees to it that they are no longer than the record says: what is between
+    /// must not come back as data.
+    pub(super) async fn for_writing<'a>(&self, inode: &'a Inode) -> FsResult<RwLockReadGuard<'a, ()>> {
+        loop {
+            let contents = inode.contents.read().await;
+            if inode.read_live()?.is_cut {
+                return Ok(contents);
+            }
+            drop(contents);
+            let _contents = inode.contents.write().await;
+            self.cut(inode).await?;
+        }
+    }
+
+    /// Cuts what is longer than the record says, if that is not known to be done. The caller keeps everybody else from the contents.
+    pub(super) async fn cut(&self, inode: &Inode) -> FsResult<()> {
+        let size = {
+            let state = inode.read_live()?;
+            if state.is_cut {
+                return Ok(());
+            }
+            state.record.size
+        };
+        let mut found = self.content.size(inode.ino).await?;
+        if found.is_some_and(|found| found.len > size) {
+            found = Some(self.content.truncate(inode.ino, size).await?);
+        }
+        let mut state = inode.write();
+        state.is_cut = true;
+        state.has_contents = found.is_some();
+        state.record.allocated = found.unwrap_or_default().allocated;
+        Ok(())
+    }
+
+    /// Makes the contents durable.
+    pub(super) async fn sync(&self, inode: &Inode) -> FsResult<()> {
+        self.content.sync(inode.ino).await.map_err(|error| {
+            log_limited!(error, %error, "contents cannot be made durable");
+            // What is lost has to be written again.
+            self.lose_unstable();
+            FsError::from(error)
+        })
+    }
+
+    /// Makes the contents and the record of a file durable. The caller keeps the contents from being cut.
+    pub(super) async fn save(self: &Arc<Self>, inode: &Arc<Inode>) -> FsResult<()> {
+        let (size, at, has_contents, is_saved) = {
+            let state = inode.read();
+            let is_saved = state.unsaved == Unsaved::Nothing && !inode.was_accessed();
+            (state.record.size, state.record.change, state.has_contents, is_saved)
+        };
+        if is_saved && self.journal.is_durable(inode.read().seq) {
+            return Ok(());
+        }
+        if has_contents && let Err(error) = self.sync(inode).await {
+            self.note_unsaved(inode);
+            return Err(error);
+        }
+        let ticket = {
+            let mut state = inode.write();
+            if state.life == Life::Gone {
+                return Ok(());
+            }
+            let mut change = self.journal.begin().inspect_err(|_| self.note_unsaved(inode))?;
+            state.durable_size = size;
+            if state.record.change == at {
+                state.unsaved = Unsaved::Nothing;
+            }
+            change.put(inode, &mut state);
+            change.ticket()
+        };
+        self.commit(ticket).await
+    }
+
+    /// Notes what became of a change of contents that began when they were no longer than the record says.
+    pub(super) fn note_contents(
+        &self,
+        inode: &Inode,
+        outcome: Result<ContentSize, dittofs_framework::storage::StorageError>,
+    ) -> FsResult<()> {
+        let mut state = inode.write();
+        state.has_contents = true;
+        match outcome {
+            Ok(size) => {
+                state.record.allocated = size.allocated;
+                Ok(())
+            }
+            Err(error) => {
+                // A part of it may have been done.
+                state.is_cut = false;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Makes everything durable that is not.
+    pub(super) async fn flush(self: &Arc<Self>) -> FsResult<()> {
+        let mut result = Ok(());
+        for inode in self.take_unsaved() {
+            let _contents = inode.contents.read().await;
+            if let Err(error) = self.save(&inode).await {
+                result = Err(error);
+            }
+        }
+        let ticket = self.journal.begin()?.ticket();
+        self.commit(ticket).await?;
+        result
+    }
+}
+
+/// Flushes as long as the volume is there.
+pub(super) async fn flush_now_and_then(volume: Weak<Volume>, every: Duration) {
+    loop {
+        tokio::time::sleep(every).await;
+        let Some(volume) = volume.upgrade() else { return };
+        // It was logged, and is tried again.
+        let _ = volume.flush().await;
+    }
+}

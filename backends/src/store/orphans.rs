@@ -1,0 +1,86 @@
+//! Files without a name: removed when nobody has them open any more.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use dittofs_framework::fs::FsResult;
+use dittofs_framework::log_limited;
+use dittofs_framework::storage::{Ino, StorageResult};
+
+use super::inode::Inode;
+use super::volume::Volume;
+
+/// How many orphans or extended attributes are asked for at once.
+const PAGE: usize = 256;
+/// How long to wait while changes are not taken.
+const RETRY: Duration = Duration::from_millis(100);
+
+impl Volume {
+    /// Removes what a caller has [claimed](super::inode::State::claim_unused): inline if that takes no waiting, else behind its back.
+    pub(super) async fn discard_soon(self: &Arc<Self>, inode: Arc<Inode>) {
+        let volume = Arc::clone(self);
+        self.run(Box::pin(async move { volume.discard(&inode).await })).await;
+    }
+
+    /// Removes contents and record of an object that was [claimed](super::inode::State::claim_unused).
+    pub(super) async fn discard(self: &Arc<Self>, inode: &Arc<Inode>) {
+        if let Err(error) = self.try_discard(inode).await {
+            // It stays marked, and is removed after the next start.
+            log_limited!(error, %error, fileid = inode.ino.0, "a removed file's storage is not given back");
+        }
+    }
+
+    async fn try_discard(self: &Arc<Self>, inode: &Arc<Inode>) -> FsResult<()> {
+        let _contents = inode.contents.write().await;
+        if inode.read().has_contents {
+            self.content.remove(inode.ino).await?;
+        }
+        let xattrs = self.all_xattrs(inode).await?;
+        loop {
+            {
+                let mut state = inode.write();
+                if let Ok(mut change) = self.journal.begin() {
+                    for (name, cookie) in &xattrs {
+                        change.remove_xattr(inode, &mut state, name, *cookie);
+                    }
+                    change.unmark_orphan(inode.ino);
+                    change.remove(inode, &mut state);
+                    break;
+                }
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+        self.start_commit().await;
+        Ok(())
+    }
+
+    /// Removes the orphans that an earlier start left and that nobody has opened since.
+    pub(super) async fn remove_orphans(self: &Arc<Self>) -> StorageResult<()> {
+        self.keeps_orphans.store(false, Ordering::Relaxed);
+        let mut after = Ino(0);
+        loop {
+            let page = self.metadata.orphans(after, PAGE).await?;
+            for ino in &page {
+                after = *ino;
+                let Ok(inode) = self.load_orphan(*ino).await else { continue };
+                let is_unused = inode.write().claim_unused();
+                if is_unused {
+                    self.discard(&inode).await;
+                }
+            }
+            if page.len() < PAGE {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Removes the orphans of an earlier start after a while, if the volume is still there.
+pub(super) async fn remove_later(volume: Weak<Volume>, after: Duration) {
+    tokio::time::sleep(after).await;
+    let Some(volume) = volume.upgrade() else { return };
+    if let Err(error) = volume.remove_orphans().await {
+        log_limited!(error, %error, "files that were removed before the start are not all gone");
+    }
+}
