@@ -28,6 +28,10 @@ loom:
 soak SEEDS="10000" FROM="1001":
     tests/simulate --seeds {{SEEDS}} --from {{FROM}}
 
+# The server killed under load, from a seed on; `just crash 5000 7`.
+crash KILLS="200" SEED="1":
+    tests/crash --kills {{KILLS}} --seed {{SEED}}
+
 # Every fuzz target for some seconds.
 fuzz SECONDS="60":
     tests/fuzz/run {{SECONDS}}

@@ -40,6 +40,13 @@ enum Transport {
     Peer(RpcPeer, HashMap<u32, PendingReply>),
 }
 
+impl From<RpcClient> for Client {
+    /// As root.
+    fn from(rpc: RpcClient) -> Self {
+        Self { transport: Transport::Plain(rpc), credential: RpcCredential::sys(0, 0, &[]) }
+    }
+}
+
 impl Client {
     /// NFSPROC4_COMPOUND.
     pub const COMPOUND: RpcTarget = RpcTarget { program: NFS_PROGRAM, version: NFS_V4, procedure: 1 };
@@ -57,8 +64,7 @@ impl Client {
     /// # Panics
     /// If it does not take the connection.
     pub async fn connect_to(addr: SocketAddr) -> Self {
-        let rpc = RpcClient::connect(addr).await.expect("a connection");
-        Self { transport: Transport::Plain(rpc), credential: RpcCredential::sys(0, 0, &[]) }
+        Self::from(RpcClient::connect(addr).await.expect("a connection"))
     }
 
     /// A client, as root, on a connection on which the server calls as well.

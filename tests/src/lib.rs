@@ -4,6 +4,7 @@
 
 pub mod callbacks;
 mod client;
+pub mod crash;
 mod gate;
 mod local;
 mod locks;
