@@ -166,6 +166,25 @@ xdr_enum! {
     }
 }
 
+impl FileType {
+    const ALL: [Self; 9] = [
+        Self::Reg,
+        Self::Dir,
+        Self::Blk,
+        Self::Chr,
+        Self::Lnk,
+        Self::Sock,
+        Self::Fifo,
+        Self::AttrDir,
+        Self::NamedAttr,
+    ];
+
+    /// The type with this number, which `as u32` gives; `None` if there is none. For stores that keep types as numbers.
+    pub fn from_number(number: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|file_type| *file_type as u32 == number)
+    }
+}
+
 xdr_struct! {
     /// nfstime4: seconds and nanoseconds since the epoch; the seconds may be negative.
     #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
