@@ -2,6 +2,7 @@
 
 mod clock;
 pub mod content;
+pub mod embedded;
 pub mod fsck;
 pub mod memory;
 pub mod metadata;

@@ -1,0 +1,4 @@
+mod directory;
+mod fixture;
+mod reopen;
+mod suite;
