@@ -39,7 +39,10 @@ pub struct Copied {
 /// # Concurrency
 /// Calls come at any time and in any number, for the same contents too. Of two writes of the same bytes one comes last and stays.
 /// The caller sees to it that a [`truncate`](Self::truncate), [`punch`](Self::punch), [`clone_range`](Self::clone_range) or
-/// [`remove`](Self::remove) has no other change of the same contents beside it.
+/// [`remove`](Self::remove) has no other change of the same contents beside it. Reads it may have: they see the bytes of before or after.
+///
+/// A call that waits for a device gives way, as in [`MetadataStore`](super::MetadataStore). One whose future is dropped may be carried
+/// out all the same, or in part.
 ///
 /// # Failure
 /// A write that fails may have changed a part of its range and nothing else. After a `sync` that failed, all that was not durable may be lost.
@@ -61,8 +64,8 @@ pub trait ContentStore: Send + Sync + 'static {
     /// Makes the range read as zeros and gives its storage back as far as it can. The length stays.
     async fn punch(&self, id: Ino, offset: u64, len: u64) -> StorageResult<ContentSize>;
 
-    /// The first offset from `offset` on that is `what`, for an `offset` before the end. The end counts as a hole; `None` when no data
-    /// follows. A store that knows nothing of holes has data everywhere.
+    /// The first offset from `offset` on that is `what`, for an `offset` before the end. Of data, `None` when none follows. Of a hole there
+    /// is always one: the end counts as such. A store that knows nothing of holes has data everywhere: it answers `offset`, and the end.
     async fn seek(&self, id: Ino, offset: u64, what: DataOrHole) -> StorageResult<Option<u64>>;
 
     /// Copies `len` bytes, or fewer: as far as the source reaches, or as much as the store likes to do at once. The ranges do not overlap
@@ -91,10 +94,12 @@ pub trait ContentStore: Send + Sync + 'static {
         Err(StorageError::NotSupported)
     }
 
-    /// Makes every change that returned before this was called durable. Calls that come while one is under way may share one flush.
+    /// Makes every change that returned before this was called durable, and that the contents are there. It is no error if they are not.
+    /// Calls that come while one is under way may share one flush.
     async fn sync(&self, id: Ino) -> StorageResult<()>;
 
-    /// Removes the contents and gives their storage back; it is no error if they are not there. It need not be durable at once.
+    /// Removes the contents and gives their storage back; it is no error if they are not there. It need not be durable at once: contents
+    /// that a crash brings back are in nobody's way, and a check of the volume removes them.
     async fn remove(&self, id: Ino) -> StorageResult<()>;
 
     /// How large the contents are; `None` if they are not there.

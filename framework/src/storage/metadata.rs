@@ -6,10 +6,23 @@ use super::{
 
 /// Keeps inodes, directory entries and extended attributes of one volume.
 ///
+/// # What is kept
+/// Five tables, none of which knows of another: the record of the volume; records of objects by number; entries by directory
+/// and name, and by directory and cookie; extended attributes in the same two ways; the numbers of orphans. That an entry's object is
+/// there, or an object's directory, is the file system's business: a batch may bring them in any order.
+///
+/// Records are kept as [`InodeRecord::to_bytes`] and [`VolumeRecord::to_bytes`] make them, or in columns of the store's own, and come back
+/// as they were. Numbers and cookies are any `u64`; so is `after`, which may come from a client. Names are 1 to 255 bytes of any value, the
+/// target of a link up to 4096, the value of an extended attribute up to 65,536. A batch has a few changes when there is little to do and
+/// some thousands when there is much.
+///
 /// # Who calls
 /// One file system at a time, which gives all numbers and cookies itself. It calls [`apply`](Self::apply) for one batch at a time,
 /// each when the one before has returned. All other calls read; they come at any time and in any number, also while a batch is being
-/// applied.
+/// applied. That no second process has the same store open is made sure of where it is opened.
+///
+/// A call that waits for a device gives way: it has a thread of its own or one of `spawn_blocking`. One that can answer at once does so.
+/// What becomes of a call whose future is dropped is up to the store: it is carried out wholly or not at all.
 ///
 /// # What readers see
 /// A single read sees each batch wholly or not at all: those that have returned `Ok` it sees, one that is being applied it may see.
@@ -17,7 +30,11 @@ use super::{
 /// # Failure
 /// A batch that is refused with [`NoSpace`](super::StorageError::NoSpace) has changed nothing, and the store goes on working. After any
 /// other error of `apply` it is unknown whether the batch will be there after a restart; the store may refuse everything from then on,
-/// until it is opened again. It must not show readers a batch that failed and then lose it.
+/// until it is opened again. It must not show readers a batch that failed and then lose it. After a sync that failed nothing is known of
+/// what was written before it: a store that tries again and succeeds has proven nothing.
+///
+/// Batches are as [`Mutation`](super::Mutation) says. One that is not is a defect of the file system; a store need not notice, and if
+/// it does, it fails.
 ///
 /// `metadata_store_suite!` (feature `testing`) tests an implementation.
 #[async_trait]
@@ -57,6 +74,7 @@ pub trait MetadataStore: Send + Sync + 'static {
     /// Carries out all changes of a batch or none. When this returns `Ok` they are durable: they outlive a crash of the machine.
     async fn apply(&self, batch: Batch) -> StorageResult<()>;
 
-    /// How much room there is for metadata.
+    /// How much room there is for metadata. A file system refuses what grows while little is left, so that removing still works: a
+    /// removal may need room as well. It need not be exact, nor what the next batch finds.
     async fn room(&self) -> StorageResult<Room>;
 }

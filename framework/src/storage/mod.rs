@@ -6,7 +6,7 @@
 //! calls; the stores only have to keep what they are told.
 //!
 //! Both are made for any storage: calls are asynchronous, names are bytes, objects have numbers that are never used
-//! twice. [`testing`](crate::testing) (feature `testing`) has tests of everything that is promised here, for a store of your own.
+//! twice. `metadata_store_suite!` and `content_store_suite!` (feature `testing`) test what is promised here, for a store of your own.
 
 mod batch;
 mod codec;

@@ -115,7 +115,7 @@ pub struct Entry {
     pub cookie: u64,
     /// The object.
     pub ino: Ino,
-    /// Its type.
+    /// Its type, so that listings need not look at every object. [`FileType::from_number`] is its way back from a number.
     pub file_type: FileType,
 }
 
