@@ -86,6 +86,15 @@ impl Cache {
         self.shard(inode.ino).map(|shard| shard.write().insert(inode, self.limit)).unwrap_or_default()
     }
 
+    /// Those with a time of access that is to be saved.
+    pub(super) fn accessed(&self) -> Vec<Arc<Inode>> {
+        let accessed = |shard: &Shard| {
+            let inodes = shard.0.read();
+            inodes.by_ino.values().filter(|inode| inode.was_accessed()).cloned().collect::<Vec<_>>()
+        };
+        self.shards.iter().flat_map(accessed).collect()
+    }
+
     /// Takes an inode out that is gone.
     pub(super) fn remove(&self, ino: Ino) {
         let removed = self.shard(ino).and_then(|shard| shard.write().by_ino.remove(&ino));

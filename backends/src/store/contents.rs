@@ -116,8 +116,10 @@ impl Volume {
                 result = Err(error);
             }
         }
-        let ticket = self.journal.begin()?.ticket();
-        self.commit(ticket).await?;
+        if !self.journal.is_idle() {
+            let ticket = self.journal.begin()?.ticket();
+            self.commit(ticket).await?;
+        }
         result
     }
 }

@@ -88,7 +88,7 @@ impl Volume {
         let outcome = self.content.write(inode.ino, offset, data).await;
         self.note_contents(&inode, outcome)?;
         let ticket = self.note_write(caller, &inode, offset.saturating_add(len))?;
-        if stability > Stability::Unstable {
+        if stability > Stability::Unstable && !self.volatile {
             self.save(&inode).await?;
             return Ok(Written { count, committed: Stability::FileSync });
         }
@@ -96,7 +96,8 @@ impl Volume {
         if let Some(ticket) = ticket {
             self.commit(ticket).await?;
         }
-        Ok(Written { count, committed: Stability::Unstable })
+        let committed = if self.volatile { Stability::FileSync } else { Stability::Unstable };
+        Ok(Written { count, committed })
     }
 
     /// Whether a range may be filled.

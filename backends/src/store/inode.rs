@@ -95,6 +95,25 @@ impl State {
         if self.life == Life::Alive { Ok(()) } else { Err(FsError::Stale) }
     }
 
+    /// Takes on what the store has, after changes of the record were lost. What was written since is kept: it is in the contents.
+    pub(super) fn restore(&mut self, record: InodeRecord) {
+        let is_file = record.file_type == FileType::Reg;
+        let written = std::mem::replace(&mut self.record, record);
+        self.durable_size = self.record.size;
+        self.is_cut = !is_file;
+        self.has_contents = is_file;
+        if self.unsaved == Unsaved::Written {
+            self.record.size = written.size;
+            self.record.times.modify = written.times.modify;
+            self.record.times.metadata = written.times.metadata;
+        }
+        // No value of the change attribute comes twice.
+        self.record.change = self.record.change.max(written.change) + 1;
+        // What was being removed has no contents any more.
+        let is_gone = self.record.nlink == 0 && self.opens == 0;
+        self.life = if is_gone { Life::Gone } else { Life::Alive };
+    }
+
     /// Makes the object one that is gone if it has neither name nor open. Whoever is told so has to see to its removal.
     pub(super) fn claim_unused(&mut self) -> bool {
         let is_unused = self.life == Life::Alive && self.opens == 0 && self.record.nlink == 0;

@@ -141,6 +141,12 @@ impl Journal {
         self.ended.fetch_add(1, Ordering::Release);
     }
 
+    /// Whether everything is in the store.
+    pub(super) fn is_idle(&self) -> bool {
+        let inner = self.inner.lock();
+        inner.running.is_empty() && !inner.is_committing
+    }
+
     /// Whether a transaction is in the store.
     pub(super) fn is_durable(&self, seq: Seq) -> bool {
         seq <= self.inner.lock().durable

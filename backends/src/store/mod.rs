@@ -83,6 +83,9 @@ pub struct StoreOptions {
     pub reserve: u64,
     /// How long what need not be durable yet is left so, about.
     pub flush_after: Duration,
+    /// Whether the stores go with the process, so that what is written is lost with everything else or not at all: then every write is as
+    /// stable as it ever gets, and clients need not commit.
+    pub volatile: bool,
 }
 
 impl Default for StoreOptions {
@@ -98,6 +101,7 @@ impl Default for StoreOptions {
             orphans_after: Duration::from_secs(120),
             reserve: 16 << 20,
             flush_after: Duration::from_secs(5),
+            volatile: false,
         }
     }
 }
@@ -133,6 +137,7 @@ impl StoreFileSystem {
     /// # Errors
     /// Those of the stores; what could not be saved is tried again by the next flush.
     pub async fn flush(&self) -> FsResult<()> {
+        self.volume.save_later(self.volume.cache.accessed());
         self.volume.flush().await
     }
 }

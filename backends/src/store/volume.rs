@@ -18,8 +18,8 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
 use super::StoreOptions;
-use super::cache::{Cache, ToSave};
-use super::inode::{Inode, Life, State, Unsaved};
+use super::cache::Cache;
+use super::inode::{Inode, Life, State};
 use super::journal::{Journal, Ticket, Transaction, reserved};
 use super::room::RoomGate;
 use crate::clock::WallClock;
@@ -57,6 +57,8 @@ pub(super) struct Volume {
     verifier: AtomicU64,
     /// Whether files without a name that an earlier start left may be opened again.
     pub(super) keeps_orphans: AtomicBool,
+    /// Whether the stores go with the process.
+    pub(super) volatile: bool,
     /// The least value of the change attribute after a change: larger than all that an earlier start gave.
     pub(super) floor: u64,
     id: [u8; 8],
@@ -103,6 +105,7 @@ impl Volume {
             next_ino: AtomicU64::new(found.next_ino),
             verifier: AtomicU64::new(random()?),
             keeps_orphans: AtomicBool::new(true),
+            volatile: options.volatile,
             floor: u64::from(starts) << CHANGES_PER_START,
             id: volume.id,
             clock: Arc::clone(&options.clock),
@@ -189,9 +192,10 @@ impl Volume {
     }
 
     /// Has inodes saved when somebody has time.
-    pub(super) fn save_later(&self, inodes: ToSave) {
-        if !inodes.is_empty() {
-            self.unsaved.lock().extend(inodes.into_iter().map(|inode| (inode.ino, inode)));
+    pub(super) fn save_later(&self, inodes: impl IntoIterator<Item = Arc<Inode>>) {
+        let mut inodes = inodes.into_iter().peekable();
+        if inodes.peek().is_some() {
+            self.unsaved.lock().extend(inodes.map(|inode| (inode.ino, inode)));
         }
     }
 
@@ -283,8 +287,6 @@ impl Volume {
                 }
             }
         };
-        // Sizes of files that were written to may be among what was lost.
-        self.lose_unstable();
         self.journal.note_end();
         self.journal.undone(volume);
         let error = FsError::from(error.clone());
@@ -301,17 +303,7 @@ impl Volume {
             state.names.clear();
             state.xattrs.clear();
             match record {
-                Some(record) => {
-                    let is_file = record.file_type == FileType::Reg;
-                    // What was being removed has no contents any more.
-                    let is_gone = record.nlink == 0 && state.opens == 0;
-                    state.life = if is_gone { Life::Gone } else { Life::Alive };
-                    state.unsaved = Unsaved::Nothing;
-                    state.durable_size = record.size;
-                    state.is_cut = !is_file;
-                    state.has_contents = is_file;
-                    state.record = record;
-                }
+                Some(record) => state.restore(record),
                 None => {
                     state.life = Life::Gone;
                     drop(state);
