@@ -30,7 +30,7 @@ impl Volume {
             }
             let outcome = self.outcome(caller, &inode, &state, wanted, authority)?;
             let mut change = self.journal.begin()?;
-            self.take_on(&inode, &mut state, outcome);
+            self.take_on(&inode, &mut state, &outcome);
             change.put(&inode, &mut state);
             (change.ticket(), inode.attributes(&state))
         };
@@ -62,7 +62,7 @@ impl Volume {
             let mut state = inode.write_live()?;
             let outcome = self.outcome(caller, inode, &state, wanted, authority)?;
             let mut change = self.journal.begin()?;
-            self.take_on(inode, &mut state, outcome);
+            self.take_on(inode, &mut state, &outcome);
             let shrinks = size < state.record.size && state.has_contents;
             state.is_cut = !shrinks;
             state.record.size = size;
@@ -93,7 +93,7 @@ impl Volume {
         set(caller, &state.facts(), &times, wanted, authority, self.now())
     }
 
-    fn take_on(&self, inode: &Inode, state: &mut State, outcome: Outcome) {
+    fn take_on(&self, inode: &Inode, state: &mut State, outcome: &Outcome) {
         inode.take_access(state);
         let record = &mut state.record;
         record.times = outcome.times;

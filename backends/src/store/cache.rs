@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use super::inode::{Inode, State};
 
 const SHARDS: u64 = 64;
-/// How many inodes are looked at to make room for one.
+/// How many inodes are seen at to make room for one.
 const TRIES: usize = 4;
 
 /// One part of the cache, on cache lines of its own.
@@ -23,7 +23,7 @@ struct Shard(RwLock<Inodes>);
 #[derive(Default)]
 struct Inodes {
     by_ino: HashMap<Ino, Arc<Inode>, RandomState>,
-    /// In the order in which they are looked at to make room; some may be gone.
+    /// In the order in which they are seen at to make room; some may be gone.
     ring: VecDeque<Ino>,
 }
 

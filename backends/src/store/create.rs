@@ -44,14 +44,14 @@ impl Volume {
     ) -> FsResult<(Found, ChangeInfo)> {
         let dir = self.resolve(dir).await?;
         loop {
-            let looked = self.look(caller, &dir, name).await?;
-            check_addition(caller, &*dir.read_live()?, &looked)?;
+            let seen = self.look(caller, &dir, name).await?;
+            check_addition(caller, &*dir.read_live()?, &seen)?;
             let draft = draft_of(what, set)?;
             self.check_room().await?;
             let body = body_of(what, dir.ino);
-            if let Some(made) = self.add(caller, &dir, name, &looked, &draft, body, Open::No)? {
-                self.commit(made.ticket).await?;
-                return Ok((made.found, made.dir_change));
+            if let Some(new) = self.add(caller, &dir, name, &seen, &draft, body, Open::No)? {
+                self.commit(new.ticket).await?;
+                return Ok((new.found, new.dir_change));
             }
         }
     }
@@ -66,25 +66,25 @@ impl Volume {
     ) -> FsResult<Opened> {
         let dir = self.resolve(dir).await?;
         loop {
-            let looked = self.look(caller, &dir, name).await?;
-            if let Some(entry) = looked.entry {
+            let seen = self.look(caller, &dir, name).await?;
+            if let Some(entry) = seen.entry {
                 let change = dir.read_live()?.record.change;
                 let opened = match self.load(entry.ino).await {
                     Ok(inode) => self.open_existing(caller, &inode, change, mode, access),
                     Err(error) => Err(error),
                 };
                 match opened {
-                    // Replaced or removed since it was looked up.
-                    Err(FsError::Stale) if !looked.holds(&*dir.read_live()?, name) => continue,
+                    // Replaced or removed since it was seen up.
+                    Err(FsError::Stale) if !seen.holds(&*dir.read_live()?, name) => continue,
                     other => return other.map_err(damaged),
                 }
             }
-            check_addition(caller, &*dir.read_live()?, &looked)?;
+            check_addition(caller, &*dir.read_live()?, &seen)?;
             self.check_room().await?;
             let draft = draft_of_file(mode);
-            let made = self.add(caller, &dir, name, &looked, &draft, RecordBody::Empty, Open::Yes)?;
+            let new = self.add(caller, &dir, name, &seen, &draft, RecordBody::Empty, Open::Yes)?;
             // Somebody was faster.
-            let Some(Made { found, dir_change, hold: Some(hold), ticket }) = made else { continue };
+            let Some(Made { found, dir_change, hold: Some(hold), ticket }) = new else { continue };
             self.commit(ticket).await?;
             return Ok(Opened { found, hold, created: Created::New, dir_change });
         }
@@ -122,24 +122,24 @@ impl Volume {
         })
     }
 
-    /// Makes an object and its entry in a directory; `None` if the name was taken since it was looked up.
+    /// Makes an object and its entry in a directory; `None` if the name was taken since it was seen up.
     #[allow(clippy::too_many_arguments)] // who, where, what
     fn add(
         self: &Arc<Self>,
         caller: &Credentials,
         dir: &Arc<Inode>,
         name: &[u8],
-        looked: &Looked,
+        seen: &Looked,
         draft: &Draft<'_>,
         body: RecordBody,
         open: Open,
     ) -> FsResult<Option<Made>> {
         let is_directory = matches!(body, RecordBody::Directory(_));
         let mut dir_state = dir.write_live()?;
-        if !looked.holds(&dir_state, name) {
+        if !seen.holds(&dir_state, name) {
             return Ok(None);
         }
-        check_addition(caller, &dir_state, looked)?;
+        check_addition(caller, &dir_state, seen)?;
         if is_directory && dir_state.record.nlink >= MAX_LINK {
             return Err(FsError::TooManyLinks);
         }
@@ -169,14 +169,13 @@ impl Volume {
         change.put(dir, &mut dir_state);
         let hold = (open == Open::Yes).then(|| self.hold(&inode, &mut state));
         let found = Found { node: self.handle(ino), attributes: inode.attributes(&state) };
-        let made =
-            Made { found, dir_change: change_since(before, &dir_state), hold, ticket: change.ticket() };
+        let new = Made { found, dir_change: change_since(before, &dir_state), hold, ticket: change.ticket() };
         drop(change);
         drop(state);
         let to_save = self.cache.insert(&inode);
         drop(dir_state);
         self.save_later(to_save);
-        Ok(Some(made))
+        Ok(Some(new))
     }
 }
 

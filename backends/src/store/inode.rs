@@ -22,7 +22,7 @@ pub(super) struct Inode {
     pub(super) file_type: FileType,
     /// Nanoseconds of an access later than the record's: readers hold the lock for reading only.
     accessed: AtomicI64,
-    /// Used since the cache last looked.
+    /// Used since the cache last seen.
     pub(super) used: AtomicBool,
     pub(super) state: RwLock<State>,
     /// Held for reading by whoever writes to the contents, and for writing by whoever cuts, punches, clones into or removes them. It is

@@ -13,7 +13,7 @@ use super::volume::{Volume, change_since};
 use crate::rules::limits::{MAX_LINK, check_name};
 use crate::rules::permission::{self, Want};
 
-/// What a name stood for when it was looked up.
+/// What a name stood for when it was seen up.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Looked {
     pub(super) entry: Option<Entry>,
@@ -41,16 +41,16 @@ impl Volume {
                 epoch
             };
             let entry = self.metadata.entry(dir.ino, name).await?;
-            let looked = Looked { entry, epoch };
-            if looked.holds(&*dir.read_live()?, name) {
-                return Ok(looked);
+            let seen = Looked { entry, epoch };
+            if seen.holds(&*dir.read_live()?, name) {
+                return Ok(seen);
             }
         }
     }
 
     /// The object of a name; `Stale` if the name was faster to change.
-    pub(super) async fn child(&self, looked: &Looked) -> FsResult<Arc<Inode>> {
-        self.load(looked.entry.ok_or(FsError::NotFound)?.ino).await
+    pub(super) async fn child(&self, seen: &Looked) -> FsResult<Arc<Inode>> {
+        self.load(seen.entry.ok_or(FsError::NotFound)?.ino).await
     }
 
     pub(super) async fn lookup(
@@ -61,10 +61,10 @@ impl Volume {
     ) -> FsResult<Found> {
         let dir = self.resolve(dir).await?;
         loop {
-            let looked = self.look(caller, &dir, name).await?;
-            let child = match self.child(&looked).await {
-                // Gone since it was looked up: the name is too, or it stands for another object by now.
-                Err(FsError::Stale) if !looked.holds(&*dir.read_live()?, name) => continue,
+            let seen = self.look(caller, &dir, name).await?;
+            let child = match self.child(&seen).await {
+                // Gone since it was seen up: the name is too, or it stands for another object by now.
+                Err(FsError::Stale) if !seen.holds(&*dir.read_live()?, name) => continue,
                 other => other.map_err(damaged)?,
             };
             let state = child.read();
@@ -90,17 +90,17 @@ impl Volume {
     ) -> FsResult<ChangeInfo> {
         let dir = self.resolve(dir).await?;
         loop {
-            let looked = self.look(caller, &dir, name).await?;
-            let entry = looked.entry.ok_or(FsError::NotFound)?;
+            let seen = self.look(caller, &dir, name).await?;
+            let entry = seen.entry.ok_or(FsError::NotFound)?;
             let child = match self.load(entry.ino).await {
-                Err(FsError::Stale) if !looked.holds(&*dir.read_live()?, name) => continue,
+                Err(FsError::Stale) if !seen.holds(&*dir.read_live()?, name) => continue,
                 other => other.map_err(damaged)?,
             };
             let (ticket, info, is_unused) = {
                 let mut locked = LockSet::lock_any([Some(&*dir), Some(&*child)]);
                 let state = locked.get(&dir)?;
                 state.alive()?;
-                if !looked.holds(state, name) {
+                if !seen.holds(state, name) {
                     continue;
                 }
                 let dir_facts = state.facts();
@@ -168,14 +168,14 @@ impl Volume {
         }
         self.check_room().await?;
         loop {
-            let looked = self.look(caller, &dir, name).await?;
+            let seen = self.look(caller, &dir, name).await?;
             let (ticket, info) = {
                 let mut locked = LockSet::lock([Some(&*inode), Some(&*dir)])?;
                 let state = locked.get(&dir)?;
-                if !looked.holds(state, name) {
+                if !seen.holds(state, name) {
                     continue;
                 }
-                check_addition(caller, state, &looked)?;
+                check_addition(caller, state, &seen)?;
                 let state = locked.get(&inode)?;
                 match state.record.nlink {
                     // Unlinked and still open: it has no name any more from which another could be made.
@@ -213,9 +213,9 @@ pub(super) fn check_search(caller: &Credentials, dir: &State, name: &[u8]) -> Fs
     check_name(name)
 }
 
-/// Whether the caller may add an entry, of a name that was looked up.
-pub(super) fn check_addition(caller: &Credentials, dir: &State, looked: &Looked) -> FsResult<()> {
-    if looked.entry.is_some() {
+/// Whether the caller may add an entry, of a name that was seen up.
+pub(super) fn check_addition(caller: &Credentials, dir: &State, seen: &Looked) -> FsResult<()> {
+    if seen.entry.is_some() {
         return Err(FsError::Exist);
     }
     permission::check(caller, &dir.facts(), Want::WRITE)

@@ -17,10 +17,10 @@ use crate::rules::rename::{Rename as Rules, Replaced};
 struct Rename<'a> {
     from_dir: &'a Arc<Inode>,
     from: &'a [u8],
-    from_looked: &'a Looked,
+    from_seen: &'a Looked,
     to_dir: &'a Arc<Inode>,
     to: &'a [u8],
-    to_looked: &'a Looked,
+    to_seen: &'a Looked,
     source: &'a Arc<Inode>,
     /// What `to` stood for before.
     target: Option<&'a Arc<Inode>>,
@@ -46,8 +46,8 @@ impl Rename<'_> {
 
     /// Whether both names still stand for what they stood for before they were locked.
     fn is_unchanged(&self, locked: &mut LockSet<'_>) -> FsResult<bool> {
-        Ok(self.from_looked.holds(locked.get(self.from_dir)?, self.from)
-            && self.to_looked.holds(locked.get(self.to_dir)?, self.to))
+        Ok(self.from_seen.holds(locked.get(self.from_dir)?, self.from)
+            && self.to_seen.holds(locked.get(self.to_dir)?, self.to))
     }
 
     /// Whether the caller may do it.
@@ -78,21 +78,21 @@ impl Volume {
         let from_dir = &self.resolve(from_dir).await?;
         let to_dir = &self.resolve(to_dir).await?;
         loop {
-            let from_looked = &self.look(caller, from_dir, from).await?;
-            let to_looked = &self.look(caller, to_dir, to).await?;
-            let source = match self.child(from_looked).await {
-                Err(FsError::Stale) if !from_looked.holds(&*from_dir.read_live()?, from) => continue,
+            let from_seen = &self.look(caller, from_dir, from).await?;
+            let to_seen = &self.look(caller, to_dir, to).await?;
+            let source = match self.child(from_seen).await {
+                Err(FsError::Stale) if !from_seen.holds(&*from_dir.read_live()?, from) => continue,
                 other => &other.map_err(damaged)?,
             };
-            let target = match to_looked.entry {
+            let target = match to_seen.entry {
                 None => None,
                 Some(entry) => match self.load(entry.ino).await {
-                    Err(FsError::Stale) if !to_looked.holds(&*to_dir.read_live()?, to) => continue,
+                    Err(FsError::Stale) if !to_seen.holds(&*to_dir.read_live()?, to) => continue,
                     other => Some(other.map_err(damaged)?),
                 },
             };
             let target = target.as_ref();
-            let rename = Rename { from_dir, from, from_looked, to_dir, to, to_looked, source, target };
+            let rename = Rename { from_dir, from, from_seen, to_dir, to, to_seen, source, target };
             // While it is held, nothing that could make a directory its own ancestor goes on elsewhere.
             let moves = if rename.moves_directory() { Some(self.directory_moves.lock().await) } else { None };
             if moves.is_some() && self.is_below(to_dir, source.ino).await? {
@@ -111,7 +111,7 @@ impl Volume {
         }
     }
 
-    /// `None` if one of the names changed since it was looked up.
+    /// `None` if one of the names changed since it was seen up.
     fn try_rename(&self, caller: &Credentials, rename: &Rename<'_>) -> FsResult<Option<Made>> {
         let Rename { from_dir, to_dir, source, target, .. } = *rename;
         let mut locked =
@@ -126,7 +126,7 @@ impl Volume {
             return unchanged(rename, &mut locked).map(Some);
         }
         rename.check(caller, &mut locked)?;
-        let entry = rename.from_looked.entry.ok_or(FsError::Fault)?;
+        let entry = rename.from_seen.entry.ok_or(FsError::Fault)?;
         self.carry_out(rename, entry, &mut locked).map(Some)
     }
 
@@ -161,7 +161,7 @@ impl Volume {
         change.put(from_dir, state);
 
         let state = locked.get(to_dir)?;
-        if let Some(replaced) = rename.to_looked.entry {
+        if let Some(replaced) = rename.to_seen.entry {
             change.remove_entry(to_dir, state, to, replaced)?;
         }
         // A listing that is past the old name must meet the new one: it goes to the end.

@@ -14,7 +14,7 @@ use crate::rules::xattr::{MAX_XATTR_TOTAL, check_change, check_limits, check_lis
 /// Names that are asked for at a time.
 const PAGE: usize = 64;
 
-/// An extended attribute when it was looked up.
+/// An extended attribute when it was seen up.
 struct Looked {
     xattr: Option<Xattr>,
     epoch: u64,
@@ -48,9 +48,9 @@ impl Volume {
                 epoch
             };
             let xattr = self.metadata.xattr(inode.ino, name).await?;
-            let looked = Looked { xattr, epoch };
-            if looked.holds(&*inode.read_live()?, name) {
-                return Ok(looked);
+            let seen = Looked { xattr, epoch };
+            if seen.holds(&*inode.read_live()?, name) {
+                return Ok(seen);
             }
         }
     }
@@ -62,8 +62,8 @@ impl Volume {
         name: &[u8],
     ) -> FsResult<Bytes> {
         let inode = self.resolve(node).await?;
-        let looked = self.look_xattr(&inode, name, |state| check_read(caller, &state.facts())).await?;
-        looked.xattr.map(|xattr| xattr.value).ok_or(FsError::NoXattr)
+        let seen = self.look_xattr(&inode, name, |state| check_read(caller, &state.facts())).await?;
+        seen.xattr.map(|xattr| xattr.value).ok_or(FsError::NoXattr)
     }
 
     pub(super) async fn set_xattr(
@@ -80,8 +80,8 @@ impl Volume {
             check_limits(name, value)
         };
         loop {
-            let looked = self.look_xattr(&inode, name, check).await?;
-            match (when, &looked.xattr) {
+            let seen = self.look_xattr(&inode, name, check).await?;
+            match (when, &seen.xattr) {
                 (XattrSet::Create, Some(_)) => return Err(FsError::Exist),
                 (XattrSet::Replace, None) => return Err(FsError::NoXattr),
                 _ => {}
@@ -90,16 +90,16 @@ impl Volume {
             let (ticket, info) = {
                 let mut state = inode.write_live()?;
                 check(&state)?;
-                if !looked.holds(&state, name) {
+                if !seen.holds(&state, name) {
                     continue;
                 }
-                let old = looked.xattr.as_ref().map_or(0, |xattr| cost(name, &xattr.value));
+                let old = seen.xattr.as_ref().map_or(0, |xattr| cost(name, &xattr.value));
                 let total = (state.record.xattr_bytes + cost(name, value)).saturating_sub(old);
                 if total > MAX_XATTR_TOTAL {
                     return Err(FsError::NoSpace);
                 }
                 let mut change = self.journal.begin()?;
-                let cookie = looked.xattr.as_ref().map_or(state.record.next_xattr_cookie, |old| old.cookie);
+                let cookie = seen.xattr.as_ref().map_or(state.record.next_xattr_cookie, |old| old.cookie);
                 state.record.next_xattr_cookie = state.record.next_xattr_cookie.max(cookie + 1);
                 state.record.xattr_bytes = total;
                 // A copy, so that a few bytes do not keep the request's whole buffer.
@@ -124,12 +124,12 @@ impl Volume {
         let inode = self.resolve(node).await?;
         let check = |state: &State| check_change(caller, &state.facts());
         loop {
-            let looked = self.look_xattr(&inode, name, check).await?;
-            let old = looked.xattr.as_ref().ok_or(FsError::NoXattr)?;
+            let seen = self.look_xattr(&inode, name, check).await?;
+            let old = seen.xattr.as_ref().ok_or(FsError::NoXattr)?;
             let (ticket, info) = {
                 let mut state = inode.write_live()?;
                 check(&state)?;
-                if !looked.holds(&state, name) {
+                if !seen.holds(&state, name) {
                     continue;
                 }
                 let mut change = self.journal.begin()?;
