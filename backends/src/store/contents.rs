@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dittofs_framework::fs::{FsError, FsResult};
 use dittofs_framework::log_limited;
-use dittofs_framework::storage::ContentSize;
+use dittofs_framework::storage::{ContentSize, StorageResult};
 use tokio::sync::RwLockReadGuard;
 
 use super::inode::{Inode, Life, Unsaved};
@@ -87,11 +87,7 @@ impl Volume {
     }
 
     /// Notes what became of a change of contents that began when they were no longer than the record says.
-    pub(super) fn note_contents(
-        &self,
-        inode: &Inode,
-        outcome: Result<ContentSize, dittofs_framework::storage::StorageError>,
-    ) -> FsResult<()> {
+    pub(super) fn note_contents(inode: &Inode, outcome: StorageResult<ContentSize>) -> FsResult<()> {
         let mut state = inode.write();
         state.has_contents = true;
         match outcome {

@@ -47,15 +47,15 @@ impl Volume {
         let copied = self.content.copy(source.ino, from_offset, target.ino, to_offset, len).await;
         let mut done = match copied {
             Ok(copied) => {
-                self.note_contents(&target, Ok(copied.to))?;
+                Self::note_contents(&target, Ok(copied.to))?;
                 copied.count
             }
-            Err(error) => return self.note_contents(&target, Err(error)).map(|()| 0),
+            Err(error) => return Self::note_contents(&target, Err(error)).map(|()| 0),
         };
         if done == 0 {
             // The source goes on as a hole where its contents end.
             let outcome = self.content.punch(target.ino, to_offset, len).await;
-            self.note_contents(&target, outcome)?;
+            Self::note_contents(&target, outcome)?;
             done = len;
         }
         self.note_copy(caller, &target, to_offset.saturating_add(done));
@@ -88,10 +88,10 @@ impl Volume {
         let there = self.content.size(source.ino).await?.unwrap_or_default().len;
         if there < from_offset.saturating_add(len) {
             let outcome = self.content.truncate(source.ino, size).await;
-            self.note_contents(&source, outcome)?;
+            Self::note_contents(&source, outcome)?;
         }
         let outcome = self.content.clone_range(source.ino, from_offset, target.ino, to_offset, len).await;
-        self.note_contents(&target, outcome)?;
+        Self::note_contents(&target, outcome)?;
         self.note_copy(caller, &target, to_offset.saturating_add(len));
         Ok(())
     }

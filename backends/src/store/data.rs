@@ -86,7 +86,7 @@ impl Volume {
         self.check_growth(&inode, offset, len).await?;
         let contents = self.for_writing(&inode).await?;
         let outcome = self.content.write(inode.ino, offset, data).await;
-        self.note_contents(&inode, outcome)?;
+        Self::note_contents(&inode, outcome)?;
         let ticket = self.note_write(caller, &inode, offset.saturating_add(len))?;
         if stability > Stability::Unstable && !self.volatile {
             self.save(&inode).await?;
@@ -162,7 +162,7 @@ impl Volume {
         self.check_growth(&inode, offset, len).await?;
         let _contents = self.for_writing(&inode).await?;
         let outcome = self.content.allocate(inode.ino, offset, len).await;
-        self.note_contents(&inode, outcome)?;
+        Self::note_contents(&inode, outcome)?;
         // What becomes of set-id bits is saved with the rest.
         self.note_write(caller, &inode, offset.saturating_add(len))?;
         self.save(&inode).await
@@ -186,7 +186,7 @@ impl Volume {
         let len = len.min(size.saturating_sub(offset));
         if len > 0 && has_contents {
             let outcome = self.content.punch(inode.ino, offset, len).await;
-            self.note_contents(&inode, outcome)?;
+            Self::note_contents(&inode, outcome)?;
         }
         self.note_write(caller, &inode, 0)?;
         self.save(&inode).await

@@ -98,7 +98,7 @@ impl Default for StoreOptions {
             root_gid: 0,
             clock: clock::system(),
             cached_inodes: 1 << 16,
-            orphans_after: Duration::from_secs(120),
+            orphans_after: Duration::from_mins(2),
             reserve: 16 << 20,
             flush_after: Duration::from_secs(5),
             volatile: false,

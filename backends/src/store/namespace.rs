@@ -23,7 +23,7 @@ pub(super) struct Looked {
 impl Looked {
     /// Whether it still does, now that the directory is locked.
     pub(super) fn holds(&self, dir: &State, name: &[u8]) -> bool {
-        dir.epoch == self.epoch && dir.names.get(name).is_none_or(|now| now == self.entry)
+        dir.epoch == self.epoch && dir.names.get(name).is_none_or(|now| *now == self.entry)
     }
 }
 
@@ -35,7 +35,7 @@ impl Volume {
                 let state = dir.read_live()?;
                 check_search(caller, &state, name)?;
                 let epoch = state.epoch;
-                if let Some(entry) = state.names.get(name) {
+                if let Some(&entry) = state.names.get(name) {
                     return Ok(Looked { entry, epoch });
                 }
                 epoch

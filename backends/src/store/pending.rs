@@ -6,6 +6,7 @@ use foldhash::fast::RandomState;
 use super::journal::Seq;
 
 /// Named values that a directory or an object has other than its store says: those of transactions that are not in the store yet.
+#[allow(clippy::box_collection)] // a pointer, where there is nearly always nothing
 pub(super) struct Pending<V>(Option<Box<HashMap<Bytes, Change<V>, RandomState>>>);
 
 /// What became of a name.
@@ -21,10 +22,10 @@ impl<V> Default for Pending<V> {
     }
 }
 
-impl<V: Clone> Pending<V> {
+impl<V> Pending<V> {
     /// What a name stands for; the outer `None` if the store knows.
-    pub(super) fn get(&self, name: &[u8]) -> Option<Option<V>> {
-        self.0.as_ref()?.get(name).map(|change| change.value.clone())
+    pub(super) fn get(&self, name: &[u8]) -> Option<&Option<V>> {
+        self.0.as_ref()?.get(name).map(|change| &change.value)
     }
 
     /// Whether the store does not know.

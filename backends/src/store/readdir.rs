@@ -92,12 +92,11 @@ impl Volume {
         let mut known: Vec<Known> = Vec::with_capacity(entries.len());
         let mut missing: Vec<Ino> = Vec::new();
         for NamedEntry { entry, .. } in entries {
-            match self.cache.get(entry.ino) {
-                Some(inode) => known.push(Known::Cached(inode)),
-                None => {
-                    missing.push(entry.ino);
-                    known.push(Known::Missing);
-                }
+            if let Some(inode) = self.cache.get(entry.ino) {
+                known.push(Known::Cached(inode));
+            } else {
+                missing.push(entry.ino);
+                known.push(Known::Missing);
             }
         }
         if !missing.is_empty() {
@@ -121,7 +120,7 @@ impl Volume {
                 state.directory()?;
                 state.epoch
             };
-            let pending = dir.read().names.get(name);
+            let pending = dir.read().names.get(name).copied();
             let entry = match pending {
                 Some(entry) => entry,
                 None => self.metadata.entry(dir.ino, name).await?,
@@ -137,7 +136,7 @@ impl Volume {
             }
             let (behind, _) = self.entries_after(&dir, cookie).await?;
             let state = dir.read_live()?;
-            if state.epoch != epoch || state.names.get(name).is_some_and(|now| now != entry) {
+            if state.epoch != epoch || state.names.get(name).is_some_and(|now| *now != entry) {
                 continue;
             }
             let new = state.names.present().filter(|(_, entry)| entry.cookie < cookie);

@@ -10,7 +10,7 @@ use dittofs_framework::fs::{FsError, FsResult, FsUsage, NodeHandle, OpenHold};
 use dittofs_framework::log_limited;
 use dittofs_framework::proto::{ChangeInfo, FileType, Fsid, NfsTime, Verifier4};
 use dittofs_framework::storage::{
-    ContentStore, DirectoryRecord, Ino, InodeRecord, MetadataStore, Mutation, RecordBody, RecordTimes,
+    Batch, ContentStore, DirectoryRecord, Ino, InodeRecord, MetadataStore, Mutation, RecordBody, RecordTimes,
     StorageError, VolumeRecord,
 };
 use foldhash::fast::RandomState;
@@ -76,17 +76,16 @@ impl Volume {
     ) -> Result<Self, StorageError> {
         let random = || getrandom::u64().map_err(|error| StorageError::failed(std::io::Error::other(error)));
         let mut first = vec![];
-        let (found, starts) = match metadata.volume().await? {
-            Some(found) => (found, found.starts.saturating_add(1)),
-            None => {
-                first.push(Mutation::PutInode(Ino::ROOT, root_record(options)));
-                let id = random()?.to_be_bytes();
-                (VolumeRecord { id, next_ino: Ino::ROOT.0 + 1, inodes: 1, starts: 0 }, 0)
-            }
+        let (found, starts) = if let Some(found) = metadata.volume().await? {
+            (found, found.starts.saturating_add(1))
+        } else {
+            first.push(Mutation::PutInode(Ino::ROOT, root_record(options)));
+            let id = random()?.to_be_bytes();
+            (VolumeRecord { id, next_ino: Ino::ROOT.0 + 1, inodes: 1, starts: 0 }, 0)
         };
         let volume = VolumeRecord { next_ino: reserved(found.next_ino), starts, ..found };
         first.push(Mutation::PutVolume(volume));
-        metadata.apply(dittofs_framework::storage::Batch { mutations: first }).await?;
+        metadata.apply(Batch { mutations: first }).await?;
         let root = metadata.inodes(&[Ino::ROOT]).await?.pop().flatten();
         let root = root.ok_or_else(|| StorageError::Damaged("no root directory".to_owned()))?;
         let root = Arc::new(Inode::new(Ino::ROOT, State::loaded(root)));
@@ -302,13 +301,12 @@ impl Volume {
             state.epoch += 1;
             state.names.clear();
             state.xattrs.clear();
-            match record {
-                Some(record) => state.restore(record),
-                None => {
-                    state.life = Life::Gone;
-                    drop(state);
-                    self.cache.remove(inode.ino);
-                }
+            if let Some(record) = record {
+                state.restore(record);
+            } else {
+                state.life = Life::Gone;
+                drop(state);
+                self.cache.remove(inode.ino);
             }
         }
         let volume = self.metadata.volume().await?;

@@ -23,7 +23,7 @@ struct Looked {
 impl Looked {
     /// Whether it still is so, now that the object is locked.
     fn holds(&self, state: &State, name: &[u8]) -> bool {
-        state.epoch == self.epoch && state.xattrs.get(name).is_none_or(|now| now == self.xattr)
+        state.epoch == self.epoch && state.xattrs.get(name).is_none_or(|now| *now == self.xattr)
     }
 }
 
@@ -40,7 +40,7 @@ impl Volume {
                 check(&state)?;
                 let epoch = state.epoch;
                 if let Some(xattr) = state.xattrs.get(name) {
-                    return Ok(Looked { xattr, epoch });
+                    return Ok(Looked { xattr: xattr.clone(), epoch });
                 }
                 if state.record.xattr_bytes == 0 {
                     return Ok(Looked { xattr: None, epoch });
