@@ -2,9 +2,12 @@
 //!
 //! | store | outlives | for |
 //! |---|---|---|
+//! | [`LocalContentStore`] | the process, and what was synced the machine's crash | servers with durable files |
 //! | [`MemoryContentStore`] | nothing | tests, and volumes that go with the process |
 
 pub(crate) mod chunks;
+mod local;
 mod memory;
 
+pub use local::{LocalContentStore, LocalOptions};
 pub use memory::MemoryContentStore;

@@ -17,7 +17,7 @@ pub async fn what_was_synced_is_found_after_a_restart(fixture: &mut impl Content
             assert_contents(&store, *id, bytes).await;
         }
         for number in 0..5 {
-            let id = Ino(1000 * (round + 1) + 300 * number);
+            let id = Ino(10_000 * (round + 1) + 300 * number);
             let mut bytes = pattern(1, 100_000).to_vec();
             write(&store, id, 0, &bytes.clone().into()).await;
             match number {
