@@ -9,7 +9,7 @@ use fjall::{
     Database, Error, Keyspace, KeyspaceCreateOptions, LsmError, PersistMode, Readable, UserKey, UserValue,
 };
 
-use super::keys;
+use super::{keys, manifest};
 
 /// Memory for what was read from tables.
 const CACHE: u64 = 64 << 20;
@@ -56,6 +56,7 @@ impl Engine {
     /// Opens the engine in a directory, or makes it there.
     pub(super) fn open(dir: &Path) -> EngineResult<Self> {
         guarded(|| {
+            manifest::verify(dir)?;
             let database = Database::builder(dir)
                 .cache_size(CACHE)
                 .max_journaling_size(JOURNALS)
@@ -125,6 +126,12 @@ impl Engine {
             found.next_back().map(fjall::Guard::into_inner).transpose()
         })
     }
+
+    /// Writes what is in memory as a table.
+    #[cfg(test)]
+    pub(super) fn flush(&self) {
+        self.space.rotate_memtable_and_wait().unwrap();
+    }
 }
 
 fn guarded<T>(call: impl FnOnce() -> fjall::Result<T>) -> EngineResult<T> {
@@ -149,12 +156,12 @@ fn classify(error: Error) -> EngineError {
 
 fn classify_io(error: io::Error) -> EngineError {
     use io::ErrorKind::{
-        FileTooLarge, InvalidData, NotFound, Other, QuotaExceeded, StorageFull, UnexpectedEof,
+        FileTooLarge, InvalidData, InvalidInput, NotFound, Other, QuotaExceeded, StorageFull, UnexpectedEof,
     };
     match error.kind() {
         StorageFull | QuotaExceeded | FileTooLarge => EngineError::Full(error),
         // A file that ends early, is not there, or does not hold what it should.
-        InvalidData | UnexpectedEof | NotFound | Other => {
+        InvalidData | InvalidInput | UnexpectedEof | NotFound | Other => {
             EngineError::Failed(StorageError::Damaged(error.to_string()))
         }
         _ => EngineError::Failed(StorageError::failed(error)),

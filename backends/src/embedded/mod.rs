@@ -43,6 +43,7 @@
 mod directory;
 mod engine;
 mod keys;
+mod manifest;
 mod mark;
 mod read;
 mod room;

@@ -61,3 +61,10 @@ pub(super) async fn assert_there(store: &EmbeddedMetadataStore, number: u64) {
     let listed = store.entries(Ino(1), number - 1, 1).await.unwrap();
     assert_eq!(listed.first().map(|named| named.entry), Some(entry));
 }
+
+pub(super) fn remove(number: u64) -> [Mutation; 2] {
+    [
+        Mutation::RemoveEntry { dir: Ino(1), name: name(number), cookie: number },
+        Mutation::RemoveInode(Ino(number)),
+    ]
+}

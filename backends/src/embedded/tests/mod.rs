@@ -1,3 +1,5 @@
+mod crash;
+mod damage;
 mod directory;
 mod fixture;
 mod reopen;
