@@ -39,6 +39,11 @@ impl Example {
         Self { child, addr, rest }
     }
 
+    /// Where it listens.
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
     /// A client with a session.
     pub(crate) async fn session(&self, owner: &str) -> Session {
         Client::connect_to(self.addr).await.session(owner).await
@@ -51,5 +56,12 @@ impl Example {
         let status = self.child.wait().unwrap();
         assert!(status.success(), "{status}");
         self.rest.join().unwrap()
+    }
+
+    /// Ends it as a crash does.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.rest.join().unwrap();
     }
 }

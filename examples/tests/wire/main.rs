@@ -8,3 +8,4 @@ mod archive_export;
 mod custom_operation;
 mod example;
 mod minimal_server;
+mod sqlite_metadata;
