@@ -127,10 +127,22 @@ impl Engine {
         })
     }
 
-    /// Writes what is in memory as a table.
+    /// Writes what is in memory as a table, in the background.
     #[cfg(test)]
-    pub(super) fn flush(&self) {
-        self.space.rotate_memtable_and_wait().unwrap();
+    pub(super) fn begin_flush(&self) {
+        self.space.rotate_memtable().unwrap();
+    }
+
+    /// Whether that is done.
+    #[cfg(test)]
+    pub(super) fn is_flushed(&self) -> bool {
+        self.space.sealed_memtable_count() == 0
+    }
+
+    /// Whether it has stopped.
+    #[cfg(test)]
+    pub(super) fn is_stopped(&self) -> bool {
+        self.database.persist(PersistMode::Buffer).is_err()
     }
 }
 

@@ -80,6 +80,11 @@ impl EmbeddedMetadataStore {
         Ok(Self { shared, jobs: Some(jobs), writer: Some(writer) })
     }
 
+    #[cfg(test)]
+    pub(super) fn engine(&self) -> &RwLock<StorageResult<Engine>> {
+        &self.shared.engine
+    }
+
     /// Answers from the engine.
     async fn read<T: Send + 'static>(
         &self,

@@ -56,7 +56,12 @@ async fn share() -> TempDir {
     let temp = tempfile::tempdir().unwrap();
     let path = temp.path().join("share");
     apply(&open(&path).unwrap(), (1..=FILES / 2).flat_map(create)).await.unwrap();
-    Engine::open(&path.join("metadata/engine")).unwrap().flush();
+    let engine = Engine::open(&path.join("metadata/engine")).unwrap();
+    engine.begin_flush();
+    while !engine.is_flushed() {
+        std::thread::yield_now();
+    }
+    drop(engine);
     let store = open(&path).unwrap();
     for number in FILES / 2 + 1..=FILES {
         apply(&store, create(number)).await.unwrap();
@@ -93,9 +98,10 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
-        match path.is_dir() {
-            true => found.extend(files(&path)),
-            false => found.push(path),
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
         }
     }
     found
@@ -106,9 +112,10 @@ fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
         let target = to.join(path.file_name().unwrap());
-        match path.is_dir() {
-            true => copy(&path, &target),
-            false => assert!(fs::copy(&path, &target).is_ok()),
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            fs::copy(&path, &target).unwrap();
         }
     }
 }

@@ -2,5 +2,6 @@ mod crash;
 mod damage;
 mod directory;
 mod fixture;
+mod full;
 mod reopen;
 mod suite;
