@@ -6,6 +6,8 @@ pub mod embedded;
 pub mod fsck;
 pub mod memory;
 pub mod metadata;
+#[cfg(target_os = "linux")]
+pub mod posix;
 mod rules;
 pub mod state_store;
 pub mod store;
