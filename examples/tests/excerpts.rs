@@ -18,6 +18,7 @@ fn linked_example(line: &str) -> Option<&str> {
 
 #[rstest]
 #[case::readme("README.md", 2)]
+#[case::backends("docs/framework/backends.md", 13)]
 fn code_in_the_documents_is_in_its_example(#[case] document: &str, #[case] excerpts: usize) {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = fs::read_to_string(examples.join("..").join(document)).unwrap();
