@@ -7,6 +7,8 @@ pub(crate) type SqlResult<T> = Result<T, SqlError>;
 /// Why something in the database failed.
 #[derive(Debug)]
 pub(crate) enum SqlError {
+    /// The file system below failed.
+    Disk(rustix::io::Errno),
     /// SQLite failed.
     Sqlite(rusqlite::Error),
     /// What it found is not what was put there.
@@ -21,6 +23,12 @@ impl From<rusqlite::Error> for SqlError {
     }
 }
 
+impl From<rustix::io::Errno> for SqlError {
+    fn from(error: rustix::io::Errno) -> Self {
+        Self::Disk(error)
+    }
+}
+
 impl From<DecodeError> for SqlError {
     fn from(error: DecodeError) -> Self {
         Self::Record(error)
@@ -30,6 +38,7 @@ impl From<DecodeError> for SqlError {
 impl From<SqlError> for StorageError {
     fn from(error: SqlError) -> Self {
         match error {
+            SqlError::Disk(error) => Self::failed(error),
             SqlError::Record(error) => error.into(),
             SqlError::FileType(number) => Self::Damaged(format!("an entry of type {number}")),
             SqlError::Sqlite(error) => match error.sqlite_error_code() {

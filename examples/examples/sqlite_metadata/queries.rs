@@ -1,7 +1,11 @@
 //! The reads. Each is one statement or one transaction, so it sees every batch wholly or not at all.
+use std::path::Path;
+
 use bytes::Bytes;
 use dittofs_framework::proto::FileType;
-use dittofs_framework::storage::{Entry, Ino, InodeRecord, NamedEntry, NamedXattr, VolumeRecord, Xattr};
+use dittofs_framework::storage::{
+    Entry, Ino, InodeRecord, NamedEntry, NamedXattr, Room, VolumeRecord, Xattr,
+};
 use rusqlite::{Connection, OptionalExtension, Params, Row, Statement, StatementStatus, params};
 
 use super::error::{SqlError, SqlResult};
@@ -86,6 +90,19 @@ pub(crate) fn scan_entries(
     all(connection, sql, params![to_sql(dir.0), to_sql(cookie), rows(limit)], |row| {
         Ok((Ino(number(row, 0)?), named_entry(row, 1)?))
     })
+}
+
+/// As many bytes as the database may still grow by, as long as the disk has them, and those of pages that are unused in it.
+pub(crate) fn room(connection: &Connection, path: &Path, max_bytes: u64) -> SqlResult<Room> {
+    let value =
+        |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, u32>(0)).map(u64::from);
+    let page_size = value("page_size")?;
+    let (size, unused) = (value("page_count")? * page_size, value("freelist_count")? * page_size);
+    let disk = rustix::fs::statvfs(path)?;
+    let growth = |blocks: u64| blocks.saturating_mul(disk.f_frsize).min(max_bytes.saturating_sub(size));
+    let free = growth(disk.f_bfree) + unused;
+    let available = growth(disk.f_bavail) + unused;
+    Ok(Room { total: size.saturating_sub(unused) + free, free, available })
 }
 
 /// The first row of a statement, if there is one.

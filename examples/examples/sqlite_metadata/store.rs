@@ -1,6 +1,7 @@
 //! A [`MetadataStore`] in a SQLite database.
 use std::fs::{File, TryLockError};
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use dittofs_framework::storage::{
@@ -35,6 +36,8 @@ impl Default for SqliteOptions {
 pub(crate) struct SqliteMetadata {
     writer: Writer,
     readers: Readers,
+    path: PathBuf,
+    max_bytes: u64,
     /// Locked as long as the store is open. Behind the connections: fields are dropped in this order.
     _lock: File,
 }
@@ -48,7 +51,8 @@ impl SqliteMetadata {
         let lock = lock(path)?;
         let connection = schema::open(path, options.max_bytes)?;
         let writer = Writer::start(connection).map_err(StorageError::failed)?;
-        Ok(Self { writer, readers: Readers::new(path, options.readers), _lock: lock })
+        let readers = Readers::new(path, options.readers);
+        Ok(Self { writer, readers, path: path.to_owned(), max_bytes: options.max_bytes, _lock: lock })
     }
 }
 
@@ -57,7 +61,9 @@ fn lock(path: &Path) -> StorageResult<File> {
     let file = File::create(path.with_extension("lock")).map_err(StorageError::failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(error @ TryLockError::WouldBlock) => Err(StorageError::failed(error)),
+        Err(TryLockError::WouldBlock) => {
+            Err(StorageError::failed(io::Error::other("another process has the database open")))
+        }
         Err(TryLockError::Error(error)) => Err(StorageError::failed(error)),
     }
 }
@@ -112,6 +118,7 @@ impl MetadataStore for SqliteMetadata {
     }
 
     async fn room(&self) -> StorageResult<Room> {
-        self.writer.room().await
+        let (path, max_bytes) = (self.path.clone(), self.max_bytes);
+        self.readers.run(move |connection| queries::room(connection, &path, max_bytes)).await
     }
 }

@@ -3,18 +3,15 @@ use std::io;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
-use dittofs_framework::storage::{Batch, Mutation, Room, StorageError, StorageResult};
+use dittofs_framework::storage::{Batch, Mutation, StorageError, StorageResult};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use tokio::sync::oneshot;
 
 use super::error::SqlResult;
 use super::schema::to_sql;
 
-/// What the thread is asked for, and who waits for it.
-enum Job {
-    Apply(Batch, oneshot::Sender<StorageResult<()>>),
-    Room(oneshot::Sender<StorageResult<Room>>),
-}
+/// A batch, and who waits for it.
+type Job = (Batch, oneshot::Sender<StorageResult<()>>);
 
 /// The thread. When it is dropped it does what it was asked for, and ends.
 pub(crate) struct Writer {
@@ -31,17 +28,9 @@ impl Writer {
     }
 
     pub(crate) async fn apply(&self, batch: Batch) -> StorageResult<()> {
-        self.ask(|answer| Job::Apply(batch, answer)).await
-    }
-
-    pub(crate) async fn room(&self) -> StorageResult<Room> {
-        self.ask(Job::Room).await
-    }
-
-    async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<StorageResult<T>>) -> Job) -> StorageResult<T> {
         let (answer, answered) = oneshot::channel();
         let ended = || StorageError::failed(io::Error::other("the writer has ended"));
-        self.jobs.as_ref().ok_or_else(ended)?.send(job(answer)).map_err(|_| ended())?;
+        self.jobs.as_ref().ok_or_else(ended)?.send((batch, answer)).map_err(|_| ended())?;
         answered.await.map_err(|_| ended())?
     }
 }
@@ -56,26 +45,21 @@ impl Drop for Writer {
 }
 
 fn run(mut connection: Connection, jobs: &mpsc::Receiver<Job>) {
-    let mut broken = None;
-    for job in jobs {
-        match job {
-            Job::Apply(batch, answer) => {
-                let result = match &broken {
-                    Some(error) => Err(StorageError::clone(error)),
-                    None => apply(&mut connection, &batch).map_err(StorageError::from),
-                };
-                // Whether a batch that failed is on the disk nobody knows until the database is opened again. Until then nothing can
-                // be built on it.
-                if let Err(error) = &result
-                    && !matches!(error, StorageError::NoSpace)
-                {
-                    broken = Some(error.clone());
-                }
-                // Nobody may wait for it any more.
-                drop(answer.send(result));
-            }
-            Job::Room(answer) => drop(answer.send(room(&connection).map_err(StorageError::from))),
+    let mut broken: Option<StorageError> = None;
+    for (batch, answer) in jobs {
+        let result = match &broken {
+            Some(error) => Err(error.clone()),
+            None => apply(&mut connection, &batch).map_err(StorageError::from),
+        };
+        // Whether a batch that failed is on the disk nobody knows until the database is opened again. Until then nothing can be built
+        // on it.
+        if let Err(error) = &result
+            && !matches!(error, StorageError::NoSpace)
+        {
+            broken = Some(error.clone());
         }
+        // Perhaps nobody waits for it any more.
+        drop(answer.send(result));
     }
 }
 
@@ -126,15 +110,4 @@ fn change(transaction: &Transaction<'_>, mutation: &Mutation) -> SqlResult<()> {
         Mutation::UnmarkOrphan(ino) => run("DELETE FROM orphans WHERE ino = ?1", params![to_sql(ino.0)]),
     }?;
     Ok(())
-}
-
-/// As many bytes as the database may still grow by, and those of pages that are free in it.
-fn room(connection: &Connection) -> SqlResult<Room> {
-    let value =
-        |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, u32>(0)).map(u64::from);
-    let (page_size, max) = (value("page_size")?, value("max_page_count")?);
-    let (pages, unused) = (value("page_count")?, value("freelist_count")?);
-    let total = max * page_size;
-    let free = (max.saturating_sub(pages) + unused) * page_size;
-    Ok(Room { total, free, available: free })
 }

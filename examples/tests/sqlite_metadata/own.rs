@@ -75,7 +75,7 @@ fn commits_are_synced() {
 async fn one_has_it_open_at_a_time() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();
-    assert!(refused(dir.path()).contains("lock"), "{}", refused(dir.path()));
+    assert!(refused(dir.path()).contains("another process"), "{}", refused(dir.path()));
     drop(store);
     open(dir.path()).unwrap();
 }
