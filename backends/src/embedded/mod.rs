@@ -1,4 +1,4 @@
-//! Metadata in an embedded key-value engine, and the directory of a share.
+//! Shares in a directory: metadata in an embedded key-value engine, contents as files.
 //!
 //! # The directory
 //!
@@ -47,6 +47,7 @@ mod manifest;
 mod mark;
 mod read;
 mod room;
+mod share;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -54,4 +55,5 @@ mod values;
 mod writer;
 
 pub use directory::{OpenError, ShareDirectory};
+pub use share::{Stores, open};
 pub use store::EmbeddedMetadataStore;

@@ -4,4 +4,5 @@ mod directory;
 mod fixture;
 mod full;
 mod reopen;
+mod share;
 mod suite;
