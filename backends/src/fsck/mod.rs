@@ -7,10 +7,10 @@
 //! - Entries: of objects and in directories that are there, of the right type, with names that can be, and the same whether they are
 //!   looked up or listed.
 //! - Marks of orphans: on objects that are there and have no name.
-//! - Contents: of regular files that are there.
+//! - Contents: of regular files that are there, or were once.
 //!
 //! What a crash leaves by design is counted and no problem: orphans, contents that are longer than their file (its unstable
-//! data), and figures of allocated space that are not the content store's latest.
+//! data) or whose file is gone (their removal was not durable), and figures of allocated space that are not the content store's latest.
 //!
 //! # What is repaired
 //! Names of nothing are removed. Objects that have lost their names get new ones in `/lost+found`, which is made if need be. Where counts

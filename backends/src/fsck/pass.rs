@@ -150,6 +150,11 @@ impl<'a> Pass<'a> {
         self.volume.inodes = found;
     }
 
+    /// Whether an object had this number at some time, as the volume's record was found.
+    pub(super) fn was_given(&self, ino: Ino) -> bool {
+        self.recorded.is_some_and(|volume| ino.0 < volume.next_ino)
+    }
+
     pub(super) fn is_repair(&self) -> bool {
         self.options.mode == Mode::Repair
     }

@@ -19,7 +19,8 @@ pub struct Report {
     pub contents: u64,
     /// Objects without a name that are marked as such: they were open at the end. A repair removes them.
     pub orphans: u64,
-    /// Files whose contents are longer than they should be: the rest of unstable data. A repair cuts them off.
+    /// Contents that are longer than their file, the rest of unstable data, and those of files that are gone, whose removal was not
+    /// durable. A repair cuts them off.
     pub excess: u64,
     /// Files that have another figure of their allocated space than the content store. A repair corrects it.
     pub figures: u64,
@@ -102,7 +103,7 @@ pub enum Problem {
     NamedOrphan { ino: Ino },
     /// A directory that is marked as an orphan is not empty.
     FullOrphan { ino: Ino },
-    /// There are contents of what is no regular file.
+    /// There are contents of what is no regular file and never was one.
     Contents { ino: Ino, len: u64 },
 }
 

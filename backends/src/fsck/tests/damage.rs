@@ -336,3 +336,17 @@ async fn the_list_of_problems_has_an_end() {
     let report = world.fsck(Mode::Check).await;
     assert_eq!((report.problems.len(), report.found), (100, 250));
 }
+
+// Origin: a removal that returned was not durable when the power went.
+#[tokio::test]
+async fn what_a_file_had_that_is_gone_is_no_problem() {
+    let world = World::sound().await;
+    world.write(8, b"1234").await;
+    let volume = world.metadata.volume().await.unwrap().unwrap();
+    world.apply([Mutation::PutVolume(VolumeRecord { next_ino: 9, ..volume })]).await;
+    let before = world.fsck(Mode::Check).await;
+    assert_eq!((before.found, before.excess), (0, 1), "{:?}", before.problems);
+    world.fsck(Mode::Repair).await;
+    assert_eq!(world.content.size(Ino(8)).await.unwrap(), None);
+    assert_eq!(world.fsck(Mode::Check).await.excess, 0);
+}
