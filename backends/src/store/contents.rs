@@ -8,7 +8,7 @@ use dittofs_framework::log_limited;
 use dittofs_framework::storage::{ContentSize, StorageResult};
 use tokio::sync::RwLockReadGuard;
 
-use super::inode::{Inode, Life, Unsaved};
+use super::inode::{Inode, Unsaved};
 use super::volume::Volume;
 
 impl Volume {
@@ -72,7 +72,7 @@ impl Volume {
         }
         let ticket = {
             let mut state = inode.write();
-            if state.life == Life::Gone {
+            if state.alive().is_err() {
                 return Ok(());
             }
             let mut change = self.journal.begin().inspect_err(|_| self.note_unsaved(inode))?;

@@ -34,7 +34,9 @@ pub(super) struct Inode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Life {
     Alive,
-    /// Without name and without open: its handle is stale.
+    /// Without name and without open: its handle is stale, and somebody sees to its removal.
+    Unused,
+    /// As before, and a transaction removes its record.
     Gone,
 }
 
@@ -111,14 +113,14 @@ impl State {
         self.record.change = self.record.change.max(written.change) + 1;
         // What was being removed has no contents any more.
         let is_gone = self.record.nlink == 0 && self.opens == 0;
-        self.life = if is_gone { Life::Gone } else { Life::Alive };
+        self.life = if is_gone { Life::Unused } else { Life::Alive };
     }
 
     /// Makes the object one that is gone if it has neither name nor open. Whoever is told so has to see to its removal.
     pub(super) fn claim_unused(&mut self) -> bool {
         let is_unused = self.life == Life::Alive && self.opens == 0 && self.record.nlink == 0;
         if is_unused {
-            self.life = Life::Gone;
+            self.life = Life::Unused;
         }
         is_unused
     }
