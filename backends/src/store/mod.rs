@@ -48,6 +48,8 @@ mod pending;
 mod readdir;
 mod rename;
 mod room;
+#[cfg(test)]
+mod tests;
 mod volume;
 mod xattr;
 

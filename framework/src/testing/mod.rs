@@ -5,6 +5,7 @@
 mod compound;
 pub mod content_store;
 pub mod faults;
+pub mod file_system;
 mod local;
 pub mod metadata_store;
 mod random;

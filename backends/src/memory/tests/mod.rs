@@ -10,5 +10,6 @@ mod permission;
 mod readdir;
 mod rename;
 mod space;
+mod suite;
 mod times;
 mod xattr;

@@ -1,0 +1,3 @@
+//! Tests of the file system of two stores.
+
+mod suite;
