@@ -5,7 +5,7 @@ use std::future::Future;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
+use dittofs_backends::store::{MemoryOptions, StoreFileSystem};
 use dittofs_framework::attr::Bitmap;
 use dittofs_framework::fs::{
     Authority, CreateMode, FileSystem, NodeHandle, RequestContext, SetAttributes, ShareAccess, Stability,
@@ -25,8 +25,11 @@ fn run<T>(call: impl Future<Output = T>) -> T {
 }
 
 /// A file system with a file of 16 MiB among `files`.
-fn share(files: u32) -> (MemoryFileSystem, RequestContext, NodeHandle) {
-    let (fs, cx) = (MemoryFileSystem::new(MemoryOptions::default()), RequestContext::server());
+fn share(files: u32) -> (StoreFileSystem, RequestContext, NodeHandle) {
+    let (fs, cx) = (
+        StoreFileSystem::in_memory(MemoryOptions::default()).expect("a share in memory"),
+        RequestContext::server(),
+    );
     let how = CreateMode::Guarded(SetAttributes::default());
     let root = fs.root();
     let make =

@@ -1,10 +1,10 @@
 //! Storage and state backends.
 
+mod budget;
 mod clock;
 pub mod content;
 pub mod embedded;
 pub mod fsck;
-pub mod memory;
 pub mod metadata;
 #[cfg(target_os = "linux")]
 pub mod posix;

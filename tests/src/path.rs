@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
+use dittofs_backends::store::{MemoryOptions, StoreFileSystem};
 use dittofs_framework::attr::{
     Bitmap, FATTR4_CHANGE, FATTR4_FILEID, FATTR4_FSID, FATTR4_MODE, FATTR4_NUMLINKS, FATTR4_OWNER,
     FATTR4_OWNER_GROUP, FATTR4_SIZE, FATTR4_SPACE_USED, FATTR4_TIME_ACCESS, FATTR4_TIME_METADATA,
@@ -91,7 +91,8 @@ impl Loop {
     /// # Panics
     /// If the service does not do what it is told.
     pub fn new(workload: Workload) -> Self {
-        let share = Arc::new(MemoryFileSystem::new(MemoryOptions::default()));
+        let share =
+            Arc::new(StoreFileSystem::in_memory(MemoryOptions::default()).expect("a share in memory"));
         let namespace =
             Namespace::builder().export(ExportId(1), "/export", share).build().expect("an export");
         let service = Arc::new(Nfs4Service::builder(namespace).build().expect("a service"));

@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
+use dittofs_backends::store::{MemoryOptions, StoreFileSystem};
 use dittofs_framework::callback::CallbackAddresses;
 use dittofs_framework::clock::TestClock;
 use dittofs_framework::compound::{Limits, Nfs4Service, RestartedClients};
@@ -52,7 +52,10 @@ impl Default for TestServerOptions {
     fn default() -> Self {
         let memory = |minor| {
             let fsid = Fsid { major: 1, minor };
-            Arc::new(MemoryFileSystem::new(MemoryOptions { fsid, ..MemoryOptions::default() }))
+            Arc::new(
+                StoreFileSystem::in_memory(MemoryOptions { fsid, ..MemoryOptions::default() })
+                    .expect("a share in memory"),
+            )
         };
         Self {
             registry: Registry::linked(),

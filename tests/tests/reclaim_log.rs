@@ -8,8 +8,8 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
 use dittofs_backends::state_store::MemoryStateStore;
+use dittofs_backends::store::{MemoryOptions, StoreFileSystem};
 use dittofs_ops::lock::{Lock, Lock4Args, NfsLockType4};
 use dittofs_ops::open::{Open, Open4Args, OpenClaim4, OpenDelegationType4, OpenFlag4};
 use dittofs_ops::reclaim_complete::{ReclaimComplete, ReclaimComplete4Args};
@@ -46,7 +46,10 @@ async fn how_much_a_client_has_reclaimed_and_how_long_that_took() {
     // The server runs on this thread, as every task of this test.
     let _log = tracing::subscriber::set_default(subscriber);
 
-    let (store, fs) = (Arc::new(MemoryStateStore::new()), MemoryFileSystem::new(MemoryOptions::default()));
+    let (store, fs) = (
+        Arc::new(MemoryStateStore::new()),
+        StoreFileSystem::in_memory(MemoryOptions::default()).expect("a share in memory"),
+    );
     let fs = Arc::new(fs);
     let boot = || {
         let (store, fs) = (Some(store.clone() as _), fs.clone());

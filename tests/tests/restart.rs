@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
+use dittofs_backends::store::{MemoryOptions, StoreFileSystem};
 use dittofs_framework::attr::Bitmap;
 use dittofs_framework::compound::Nfs4Service;
 use dittofs_framework::export::{ExportId, FilehandleKey, Namespace};
@@ -18,7 +18,7 @@ use rstest::rstest;
 const KEY: FilehandleKey = FilehandleKey::from_bytes([7; 16]);
 const OTHER_KEY: FilehandleKey = FilehandleKey::from_bytes([8; 16]);
 
-fn start(share: &Arc<MemoryFileSystem>, id: u32, key: FilehandleKey) -> LocalSession {
+fn start(share: &Arc<StoreFileSystem>, id: u32, key: FilehandleKey) -> LocalSession {
     let namespace = Namespace::builder().export(ExportId(id), "/export", share.clone()).build().unwrap();
     let service = Nfs4Service::builder(namespace).filehandle_key(key).build().unwrap();
     LocalSession::open(&Arc::new(service), Minor::V2)
@@ -29,7 +29,7 @@ fn start(share: &Arc<MemoryFileSystem>, id: u32, key: FilehandleKey) -> LocalSes
 #[case::another_key(1, OTHER_KEY, NFS4ERR_BADHANDLE)]
 #[case::export_is_gone(2, KEY, NFS4ERR_STALE)]
 fn a_filehandle_after_a_restart(#[case] id: u32, #[case] key: FilehandleKey, #[case] status: Status) {
-    let share = Arc::new(MemoryFileSystem::new(MemoryOptions::default()));
+    let share = Arc::new(StoreFileSystem::in_memory(MemoryOptions::default()).expect("a share in memory"));
     let mut before = start(&share, 1, KEY);
     let lookup = walk(before.compound(), &["export"]).op::<GetFh>(&());
     let handle = before.run(lookup).ok().get::<GetFh>().object;

@@ -1,6 +1,7 @@
 use std::collections::btree_map::Entry as Slot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -9,6 +10,8 @@ use dittofs_framework::storage::{
     StorageError, StorageResult, VolumeRecord, Xattr,
 };
 use parking_lot::RwLock;
+
+use crate::budget::Budget;
 
 /// What an object takes but for the target of a symbolic link.
 const INODE_CHARGE: u64 = 256;
@@ -22,14 +25,19 @@ const ORPHAN_CHARGE: u64 = 32;
 /// Debug builds panic when a batch is not as [`Mutation`] says that it has to be.
 #[derive(Debug)]
 pub struct MemoryMetadataStore {
-    capacity: u64,
+    budget: Arc<Budget>,
     tables: RwLock<Tables>,
 }
 
 impl MemoryMetadataStore {
     /// An empty store for about so many bytes.
     pub fn new(capacity: u64) -> Self {
-        Self { capacity, tables: RwLock::default() }
+        Self::sharing(Arc::new(Budget::new(capacity)))
+    }
+
+    /// An empty store whose records are charged to a budget.
+    pub(crate) fn sharing(budget: Arc<Budget>) -> Self {
+        Self { budget, tables: RwLock::default() }
     }
 }
 
@@ -265,7 +273,9 @@ impl MetadataStore for MemoryMetadataStore {
         let (volume, used) = (tables.volume, tables.used);
         let inverses: Vec<_> =
             batch.mutations.into_iter().filter_map(|mutation| tables.apply(mutation)).collect();
-        if tables.used <= used.max(self.capacity) {
+        let more = tables.used.saturating_sub(used);
+        if self.budget.reserve(more).is_ok() {
+            self.budget.release(used.saturating_sub(tables.used));
             return Ok(());
         }
         for inverse in inverses.into_iter().rev() {
@@ -277,15 +287,13 @@ impl MetadataStore for MemoryMetadataStore {
     }
 
     async fn room(&self) -> StorageResult<Room> {
-        let free = self.capacity.saturating_sub(self.tables.read().used);
-        Ok(Room { total: self.capacity, free, available: free })
+        let free = self.budget.free();
+        Ok(Room { total: self.budget.capacity(), free, available: free })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use async_trait::async_trait;
     use dittofs_framework::metadata_store_suite;
     use dittofs_framework::proto::{FileType, NfsTime};

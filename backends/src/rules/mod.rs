@@ -5,4 +5,6 @@ pub(crate) mod limits;
 pub(crate) mod new_object;
 pub(crate) mod permission;
 pub(crate) mod rename;
+#[cfg(test)]
+mod tests;
 pub(crate) mod xattr;

@@ -74,10 +74,13 @@ impl Volume {
         self.commit(ticket).await?;
         if shrinks {
             self.cut(inode).await?;
+        }
+        let mut state = inode.write_live()?;
+        if shrinks {
             // What the contents take now is in the record when it is next saved.
+            state.unsaved = Unsaved::Written;
             self.note_unsaved(inode);
         }
-        let state = inode.read_live()?;
         Ok(inode.attributes(&state))
     }
 

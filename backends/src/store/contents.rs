@@ -79,6 +79,9 @@ impl Volume {
             state.durable_size = size;
             if state.record.change == at {
                 state.unsaved = Unsaved::Nothing;
+            } else if state.unsaved == Unsaved::Written {
+                // Written to meanwhile.
+                self.note_unsaved(inode);
             }
             change.put(inode, &mut state);
             change.ticket()
@@ -106,6 +109,9 @@ impl Volume {
     /// Makes everything durable that is not.
     pub(super) async fn flush(self: &Arc<Self>) -> FsResult<()> {
         let mut result = Ok(());
+        for inode in self.take_leaving() {
+            self.discard(&inode).await;
+        }
         for inode in self.take_unsaved() {
             let _contents = inode.contents.read().await;
             if let Err(error) = self.save(&inode).await {

@@ -14,6 +14,9 @@ use super::volume::Volume;
 use crate::rules::limits::check_range;
 use crate::rules::permission;
 
+/// Most bytes that one READ returns.
+const MAX_READ: u32 = 4 << 20;
+
 impl Volume {
     pub(super) async fn open_file(
         self: &Arc<Self>,
@@ -48,7 +51,7 @@ impl Volume {
         };
         loop {
             let left = u32::try_from(size.saturating_sub(offset)).unwrap_or(u32::MAX);
-            let wanted = count.min(left);
+            let wanted = count.min(left).min(MAX_READ);
             let eof = offset.saturating_add(u64::from(wanted)) >= size;
             if wanted == 0 {
                 return Ok(ReadData { data: Bytes::new(), eof });
@@ -124,9 +127,11 @@ impl Volume {
     ) -> FsResult<Option<super::journal::Ticket>> {
         let mut state = inode.write();
         state.record.size = state.record.size.max(end);
-        state.unsaved = Unsaved::Written;
         let had_set_ids = state.touch_data_by(caller, self.now(), self.floor);
-        self.note_unsaved(inode);
+        if state.unsaved != Unsaved::Written {
+            state.unsaved = Unsaved::Written;
+            self.note_unsaved(inode);
+        }
         if !had_set_ids {
             return Ok(None);
         }

@@ -34,9 +34,9 @@ pub(super) struct Inode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Life {
     Alive,
-    /// Without name and without open: its handle is stale, and somebody sees to its removal.
-    Unused,
-    /// As before, and a transaction removes its record.
+    /// Without name and without open: its handle is stale, and its contents and its record are being removed.
+    Leaving,
+    /// Its record is removed, too.
     Gone,
 }
 
@@ -111,16 +111,16 @@ impl State {
         }
         // No value of the change attribute comes twice.
         self.record.change = self.record.change.max(written.change) + 1;
-        // What was being removed has no contents any more.
-        let is_gone = self.record.nlink == 0 && self.opens == 0;
-        self.life = if is_gone { Life::Unused } else { Life::Alive };
+        // What was being removed goes on to be.
+        let is_leaving = self.record.nlink == 0 && self.opens == 0;
+        self.life = if is_leaving { Life::Leaving } else { Life::Alive };
     }
 
     /// Makes the object one that is gone if it has neither name nor open. Whoever is told so has to see to its removal.
     pub(super) fn claim_unused(&mut self) -> bool {
         let is_unused = self.life == Life::Alive && self.opens == 0 && self.record.nlink == 0;
         if is_unused {
-            self.life = Life::Unused;
+            self.life = Life::Leaving;
         }
         is_unused
     }

@@ -39,6 +39,7 @@ mod copy;
 mod create;
 mod data;
 mod file_system;
+mod in_memory;
 mod inode;
 mod journal;
 mod lock;
@@ -61,6 +62,7 @@ use dittofs_framework::proto::Fsid;
 use dittofs_framework::storage::{ContentStore, MetadataStore, StorageError};
 
 use crate::clock::{self, WallClock};
+pub use in_memory::MemoryOptions;
 use volume::Volume;
 
 /// How a [`StoreFileSystem`] is opened.

@@ -8,7 +8,7 @@ use dittofs_framework::fs::FsResult;
 use dittofs_framework::log_limited;
 use dittofs_framework::storage::{Ino, StorageResult};
 
-use super::inode::Inode;
+use super::inode::{Inode, Life};
 use super::volume::Volume;
 
 /// How many orphans or extended attributes are asked for at once.
@@ -26,14 +26,28 @@ impl Volume {
     /// Removes contents and record of an object that was [claimed](super::inode::State::claim_unused).
     pub(super) async fn discard(self: &Arc<Self>, inode: &Arc<Inode>) {
         if let Err(error) = self.try_discard(inode).await {
-            // It stays marked, and is removed after the next start.
             log_limited!(error, %error, fileid = inode.ino.0, "a removed file's storage is not given back");
+            // Kept in memory, where it is stale, and marked in the store: it is tried again, at the latest after the next start.
+            self.note_leaving(inode);
         }
     }
 
     async fn try_discard(self: &Arc<Self>, inode: &Arc<Inode>) -> FsResult<()> {
+        if !self.journal.is_durable(inode.read().seq) {
+            // Contents are removed when a crash cannot bring the name back any more.
+            let ticket = self.journal.begin()?.ticket();
+            self.commit(ticket).await?;
+        }
         let _contents = inode.contents.write().await;
-        if inode.read().has_contents {
+        let (life, has_contents) = {
+            let state = inode.read();
+            (state.life, state.has_contents)
+        };
+        if life != Life::Leaving {
+            // The name is back, since its removal failed.
+            return Ok(());
+        }
+        if has_contents {
             self.content.remove(inode.ino).await?;
         }
         let xattrs = self.all_xattrs(inode).await?;

@@ -52,6 +52,8 @@ pub(super) struct Volume {
     pub(super) root: Arc<Inode>,
     /// Files with writes that are not durable, and inodes with times of access to be saved.
     unsaved: Mutex<HashMap<Ino, Arc<Inode>, RandomState>>,
+    /// Files whose storage could not be given back, to be tried again.
+    leaving: Mutex<Vec<Arc<Inode>>>,
     next_ino: AtomicU64,
     /// Changes when unstable data may have been lost.
     verifier: AtomicU64,
@@ -101,6 +103,7 @@ impl Volume {
             directory_moves: tokio::sync::Mutex::new(()),
             root,
             unsaved: Mutex::default(),
+            leaving: Mutex::default(),
             next_ino: AtomicU64::new(found.next_ino),
             verifier: AtomicU64::new(random()?),
             keeps_orphans: AtomicBool::new(true),
@@ -208,6 +211,16 @@ impl Volume {
         self.unsaved.lock().drain().map(|(_, inode)| inode).collect()
     }
 
+    /// Has a file discarded that could not be.
+    pub(super) fn note_leaving(&self, inode: &Arc<Inode>) {
+        self.leaving.lock().push(Arc::clone(inode));
+    }
+
+    /// What is to be discarded, until now.
+    pub(super) fn take_leaving(&self) -> Vec<Arc<Inode>> {
+        std::mem::take(&mut *self.leaving.lock())
+    }
+
     /// Waits until a change is durable.
     pub(super) async fn commit(self: &Arc<Self>, ticket: Ticket) -> FsResult<()> {
         self.start_commit().await;
@@ -266,6 +279,7 @@ impl Volume {
             }
             if state.life == Life::Gone && state.seq == transaction.seq {
                 self.cache.remove(inode.ino);
+                self.unsaved.lock().remove(&inode.ino);
             }
         }
         for waiter in transaction.waiters {
@@ -303,10 +317,14 @@ impl Volume {
             state.xattrs.clear();
             if let Some(record) = record {
                 state.restore(record);
+                if state.life == Life::Leaving {
+                    self.note_leaving(inode);
+                }
             } else {
                 state.life = Life::Gone;
                 drop(state);
                 self.cache.remove(inode.ino);
+                self.unsaved.lock().remove(&inode.ino);
             }
         }
         let volume = self.metadata.volume().await?;

@@ -3,8 +3,8 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
 use dittofs::api::{ApiServer, Phase};
-use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
 use dittofs_backends::state_store::MemoryStateStore;
+use dittofs_backends::store::{MemoryOptions, StoreFileSystem};
 use dittofs_framework::export::ExportId;
 use dittofs_framework::fs::{NodeHandle, OpenHold, ShareAccess};
 use dittofs_framework::proto::{ClientId, Stateid};
@@ -48,7 +48,7 @@ impl World {
     /// After a restart, with clients of these names that have a file to reclaim.
     pub(crate) async fn restarted(clients: &[&str]) -> Self {
         let store = Arc::new(MemoryStateStore::new());
-        let fs = Arc::new(MemoryFileSystem::new(MemoryOptions::default()));
+        let fs = Arc::new(StoreFileSystem::in_memory(MemoryOptions::default()).expect("a share in memory"));
         let boot = || {
             let options =
                 TestServerOptions { store: Some(store.clone()), fs: fs.clone(), ..Default::default() };

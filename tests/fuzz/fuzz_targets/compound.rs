@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
+use dittofs_backends::store::{MemoryOptions, StoreFileSystem};
 use dittofs_framework::compound::{Nfs4Program, Nfs4Service};
 use dittofs_framework::export::{ExportId, Namespace};
 use dittofs_framework::proto::Minor;
@@ -17,7 +17,7 @@ fuzz_target!(|data: &[u8]| {
     let Some((how, ops)) = data.split_first() else { return };
     // Little room, so that a SETATTR of a large size cannot fill the fuzzer's memory.
     let memory = MemoryOptions { capacity: 16 << 20, ..MemoryOptions::default() };
-    let share = Arc::new(MemoryFileSystem::new(memory));
+    let share = Arc::new(StoreFileSystem::in_memory(memory).expect("a share in memory"));
     let namespace = Namespace::builder().export(ExportId(1), "/export", share).build().unwrap();
     let service = Arc::new(Nfs4Service::builder(namespace).build().unwrap());
     match how % 3 {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
+use dittofs_backends::store::{MemoryOptions, StoreFileSystem};
 use dittofs_framework::attr::{Bitmap, FATTR4_CHANGE};
 use dittofs_framework::compound::{DuplicateLimits, Limits, Nfs4Program, Nfs4Service};
 use dittofs_framework::export::{ExportId, Namespace};
@@ -29,7 +29,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|data: &[u8]| {
     // Little room, so that a SETATTR of a large size cannot fill the fuzzer's memory.
     let memory = MemoryOptions { capacity: 16 << 20, ..MemoryOptions::default() };
-    let share = Arc::new(MemoryFileSystem::new(memory));
+    let share = Arc::new(StoreFileSystem::in_memory(memory).expect("a share in memory"));
     let namespace = Namespace::builder().export(ExportId(1), "/export", share).build().unwrap();
     // No reply is too long to be kept.
     let duplicates =

@@ -8,8 +8,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
 use dittofs_backends::state_store::MemoryStateStore;
+use dittofs_backends::store::{MemoryOptions, StoreFileSystem};
 use dittofs_framework::callback::Callback;
 use dittofs_framework::clock::TestClock;
 use dittofs_framework::compound::{Limits, Nfs4Program, Nfs4Service};
@@ -52,7 +52,7 @@ pub(crate) enum KeepsRecord {
 
 /// A server that can crash.
 pub(crate) struct Server {
-    fs: Arc<MemoryFileSystem>,
+    fs: Arc<StoreFileSystem>,
     clock: Arc<TestClock>,
     settings: Settings,
     /// What outlives a crash, in worlds that have it.
@@ -65,8 +65,10 @@ pub(crate) struct Server {
 impl Server {
     /// Starts one with some empty files, and tells their handles.
     pub(crate) fn start(settings: Settings, clock: Arc<TestClock>) -> (Self, Handles) {
-        let fs =
-            Arc::new(MemoryFileSystem::new(MemoryOptions { root_mode: 0o777, ..MemoryOptions::default() }));
+        let fs = Arc::new(
+            StoreFileSystem::in_memory(MemoryOptions { root_mode: 0o777, ..MemoryOptions::default() })
+                .expect("a share in memory"),
+        );
         let policy = Arc::new(Policy::new(Manner::Never, 0));
         let generous = Settings { limits: Limits::default(), policy, ..settings.clone() };
         let service = boot(&fs, &clock, &generous, (1, None));
@@ -157,7 +159,7 @@ fn at_once<T>(mut future: Pin<impl DerefMut<Target: Future<Output = T>>>) -> T {
 }
 
 fn boot(
-    fs: &Arc<MemoryFileSystem>,
+    fs: &Arc<StoreFileSystem>,
     clock: &Arc<TestClock>,
     settings: &Settings,
     (boots, store): (u32, Option<Arc<MemoryStateStore>>),

@@ -2,7 +2,7 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
+use dittofs_backends::store::{MemoryOptions, StoreFileSystem};
 use dittofs_framework::attr::Bitmap;
 use dittofs_framework::fs::{
     AccessMask, AttrMask, Attributes, Authority, CreateMode, DirSink, EntryPlaces, FileSystem, Found, FsInfo,
@@ -13,14 +13,15 @@ use dittofs_framework::proto::{ChangeInfo, Fsid, Verifier4};
 
 /// A memory file system in which a test changes files behind the server's back, and tells it.
 pub(crate) struct SharedFs {
-    fs: MemoryFileSystem,
+    fs: StoreFileSystem,
     upcalls: OnceLock<Arc<dyn Upcalls>>,
 }
 
 impl Default for SharedFs {
     fn default() -> Self {
         let fsid = Fsid { major: 1, minor: 0 };
-        let fs = MemoryFileSystem::new(MemoryOptions { fsid, ..MemoryOptions::default() });
+        let fs = StoreFileSystem::in_memory(MemoryOptions { fsid, ..MemoryOptions::default() })
+            .expect("a share in memory");
         Self { fs, upcalls: OnceLock::new() }
     }
 }

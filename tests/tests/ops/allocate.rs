@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
+use dittofs_backends::store::{MemoryOptions, StoreFileSystem};
 use dittofs_framework::proto::{
     NFS4ERR_ACCESS, NFS4ERR_FBIG, NFS4ERR_INVAL, NFS4ERR_NOSPC, NFS4ERR_NOTSUPP, NFS4ERR_OPENMODE,
     NFS4ERR_WRONG_TYPE, Stateid, Status,
@@ -31,7 +31,10 @@ async fn a_region_is_reserved(#[case] offset: u64, #[case] length: u64, #[case] 
 
 #[tokio::test]
 async fn more_than_there_is_is_refused() {
-    let fs = Arc::new(MemoryFileSystem::new(MemoryOptions { capacity: 1 << 20, ..MemoryOptions::default() }));
+    let fs = Arc::new(
+        StoreFileSystem::in_memory(MemoryOptions { capacity: 1 << 20, ..MemoryOptions::default() })
+            .expect("a share in memory"),
+    );
     let options = TestServerOptions { fs, ..TestServerOptions::default() };
     let mut world = World::with(options, SessionOptions::default()).await;
     let args = Allocate4Args { stateid: world.file.stateid, offset: 0, length: 8 << 20 };

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
+use dittofs_backends::store::{MemoryOptions, StoreFileSystem};
 use dittofs_framework::attr::{
     Bitmap, FATTR4_FILEID, FATTR4_MODE, FATTR4_NUMLINKS, FATTR4_OWNER, FATTR4_OWNER_GROUP, FATTR4_RAWDEV,
     FATTR4_SIZE, FATTR4_TYPE,
@@ -177,7 +177,10 @@ async fn the_pseudo_file_system_is_read_only() {
 
 #[tokio::test]
 async fn a_full_file_system_has_no_space() {
-    let fs = Arc::new(MemoryFileSystem::new(MemoryOptions { capacity: 4096, ..MemoryOptions::default() }));
+    let fs = Arc::new(
+        StoreFileSystem::in_memory(MemoryOptions { capacity: 4096, ..MemoryOptions::default() })
+            .expect("a share in memory"),
+    );
     let options = TestServerOptions { fs, ..TestServerOptions::default() };
     let mut tree = Tree::with(options, SessionOptions::default()).await;
     let mut last = Ok(());

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
+use dittofs_backends::store::{MemoryOptions, StoreFileSystem};
 use dittofs_framework::attr::{Bitmap, FATTR4_SIZE};
 use dittofs_framework::compound::Limits;
 use dittofs_framework::fs::FileSystem;
@@ -302,7 +302,8 @@ async fn state_outlives_the_session() {
 /// A stateid of an earlier instance of the server is not one of the state that this one numbers from the beginning.
 #[tokio::test]
 async fn a_server_starts_anew() {
-    let fs: Arc<dyn FileSystem> = Arc::new(MemoryFileSystem::new(MemoryOptions::default()));
+    let fs: Arc<dyn FileSystem> =
+        Arc::new(StoreFileSystem::in_memory(MemoryOptions::default()).expect("a share in memory"));
     let options = || TestServerOptions { fs: fs.clone(), ..TestServerOptions::default() };
     let mut before = World::with(options(), SessionOptions::default()).await;
     let old = before.session.open("file").await.stateid;

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
+use dittofs_backends::store::{MemoryOptions, StoreFileSystem};
 use dittofs_framework::attr::{
     Bitmap, FATTR4_CHANGE, FATTR4_MODE, FATTR4_OWNER, FATTR4_OWNER_GROUP, FATTR4_SIZE, FATTR4_TIME_CREATE,
     FATTR4_TIME_DELEG_MODIFY, FATTR4_TIME_MODIFY, FATTR4_TIME_MODIFY_SET, FATTR4_TYPE,
@@ -370,8 +370,10 @@ async fn the_pseudo_file_system_is_read_only(#[case] how: OpenFlag4) {
 
 #[tokio::test]
 async fn a_full_file_system_has_no_space() {
-    let fs =
-        Arc::new(MemoryFileSystem::new(MemoryOptions { capacity: 64 << 10, ..MemoryOptions::default() }));
+    let fs = Arc::new(
+        StoreFileSystem::in_memory(MemoryOptions { capacity: 64 << 10, ..MemoryOptions::default() })
+            .expect("a share in memory"),
+    );
     let server = TestServerOptions { fs, ..TestServerOptions::default() };
     let mut world = World::with(server, SessionOptions::default()).await;
     let mut count = 0;

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
+use dittofs_backends::store::{MemoryOptions, StoreFileSystem};
 use dittofs_framework::fs::{
     AccessMask, AttrMask, Attributes, Authority, CreateMode, DirSink, FileSystem, Found, FsError, FsInfo,
     FsResult, FsUsage, NewNode, NodeHandle, OpenHold, Opened, ReadData, ReaddirEnd, RequestContext,
@@ -15,7 +15,7 @@ use dittofs_framework::proto::{ChangeInfo, Verifier4};
 
 /// A memory file system without extended attributes, holes and copies.
 pub(crate) struct Plain {
-    fs: MemoryFileSystem,
+    fs: StoreFileSystem,
     /// A name in the root directory.
     doomed: Mutex<Option<&'static str>>,
     /// What every call fails with.
@@ -25,7 +25,7 @@ pub(crate) struct Plain {
 impl Default for Plain {
     fn default() -> Self {
         Self {
-            fs: MemoryFileSystem::new(MemoryOptions::default()),
+            fs: StoreFileSystem::in_memory(MemoryOptions::default()).expect("a share in memory"),
             doomed: Mutex::new(None),
             failure: Mutex::new(None),
         }

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
 use dittofs_backends::state_store::MemoryStateStore;
+use dittofs_backends::store::{MemoryOptions, StoreFileSystem};
 use dittofs_framework::compound::Limits;
 use dittofs_framework::proto::*;
 use dittofs_framework::recovery::StateStore;
@@ -20,14 +20,14 @@ pub(crate) const ALMOST_GRACE: Duration = Duration::from_secs(89);
 
 /// What outlives an instance of the server.
 pub(crate) struct World {
-    fs: Arc<MemoryFileSystem>,
+    fs: Arc<StoreFileSystem>,
     pub(crate) store: Arc<MemoryStateStore>,
 }
 
 impl World {
     pub(crate) fn new() -> Self {
         Self {
-            fs: Arc::new(MemoryFileSystem::new(MemoryOptions::default())),
+            fs: Arc::new(StoreFileSystem::in_memory(MemoryOptions::default()).expect("a share in memory")),
             store: Arc::new(MemoryStateStore::new()),
         }
     }

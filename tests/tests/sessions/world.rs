@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use dittofs_backends::memory::{MemoryFileSystem, MemoryOptions};
+use dittofs_backends::store::{MemoryOptions, StoreFileSystem};
 use dittofs_framework::clock::TestClock;
 use dittofs_framework::compound::{Nfs4Program, Nfs4Service};
 use dittofs_framework::export::{ExportId, Namespace};
@@ -36,7 +36,8 @@ pub(crate) struct Session {
 
 impl World {
     pub(crate) fn new() -> Self {
-        let share = Arc::new(MemoryFileSystem::new(MemoryOptions::default()));
+        let share =
+            Arc::new(StoreFileSystem::in_memory(MemoryOptions::default()).expect("a share in memory"));
         let namespace = Namespace::builder().export(ExportId(1), "/export", share).build().unwrap();
         let clock = Arc::new(TestClock::default());
         let service = Nfs4Service::builder(namespace).clock(clock.clone()).lease(LEASE).build().unwrap();

@@ -15,9 +15,6 @@ pub(crate) use chunk::CHUNK;
 use chunk::{CHUNK_LEN, Chunk, zeros};
 pub(crate) use paste::Piece;
 
-/// Most bytes that one read returns.
-const MAX_READ: u64 = 4 << 20;
-
 /// What is in a regular file.
 #[derive(Default)]
 pub(crate) struct Content {
@@ -74,13 +71,6 @@ impl Content {
     /// Bytes that the content is charged.
     pub(crate) fn charge(&self) -> u64 {
         self.charge
-    }
-
-    /// Up to `count` bytes from `offset` on, and whether they reach the end.
-    pub(crate) fn read(&self, offset: u64, count: u32) -> (Bytes, bool) {
-        let data = self.bytes(offset, u64::from(count).min(MAX_READ));
-        let is_end = offset.saturating_add(data.len() as u64) >= self.size;
-        (data, is_end)
     }
 
     /// `count` bytes from `offset` on, or as many as there are.

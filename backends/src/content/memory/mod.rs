@@ -1,6 +1,6 @@
 //! Contents in memory.
 
-mod space;
+mod clone;
 #[cfg(test)]
 mod tests;
 
@@ -14,8 +14,9 @@ use dittofs_framework::fs::DataOrHole;
 use dittofs_framework::storage::{ContentSize, ContentStore, Copied, Ino, Room, StorageError, StorageResult};
 use parking_lot::RwLock;
 
-use self::space::Space;
+use self::clone::Staging;
 use super::chunks::{CHUNK, Content, Piece};
+use crate::budget::{Budget, Reserved};
 
 /// As large as the largest file that a file system has offsets for.
 const MAX_LEN: u64 = i64::MAX as u64;
@@ -24,13 +25,14 @@ const MAX_COPY: u64 = 4 << 20;
 /// Most bytes that one copy passes on by sharing chunks.
 const MAX_SHARE: u64 = 1 << 30;
 
-/// Contents in memory, up to a capacity; they go with the store. No call ever waits, and what a read returns is a reference to the stored
+/// Contents in memory, up to a capacity; they go with the store. Only a large clone between offsets
+/// whose chunks cannot be shared gives way to others; no other call ever waits, and what a read returns is a reference to the stored
 /// bytes wherever they came in one write.
 ///
 /// # Locks
 /// Contents have a lock each, and one is over the table of them; no call holds two of the former.
 pub struct MemoryContentStore {
-    space: Space,
+    budget: Arc<Budget>,
     contents: RwLock<BTreeMap<Ino, Arc<RwLock<Content>>>>,
 }
 
@@ -43,7 +45,12 @@ struct Change<F> {
 impl MemoryContentStore {
     /// An empty store that takes up to `capacity` bytes.
     pub fn new(capacity: u64) -> Self {
-        Self { space: Space::new(capacity), contents: RwLock::default() }
+        Self::sharing(Arc::new(Budget::new(capacity)))
+    }
+
+    /// An empty store whose contents are charged to a budget.
+    pub(crate) fn sharing(budget: Arc<Budget>) -> Self {
+        Self { budget, contents: RwLock::default() }
     }
 
     fn find(&self, id: Ino) -> Option<Arc<RwLock<Content>>> {
@@ -79,10 +86,10 @@ impl MemoryContentStore {
         plan: impl FnOnce(&Content) -> StorageResult<Change<F>>,
     ) -> StorageResult<ContentSize> {
         let Change { cost, apply } = plan(content)?;
-        self.space.reserve(cost)?;
+        self.budget.reserve(cost)?;
         let before = content.charge();
         apply(content);
-        self.space.settle(cost, before, content.charge());
+        self.budget.settle(cost, before, content.charge());
         Ok(size_of(content))
     }
 
@@ -102,6 +109,22 @@ impl MemoryContentStore {
             let cost = content.cost_of_paste(offset, len, &pieces);
             Ok(Change { cost, apply: move |content: &mut Content| content.paste(offset, len, pieces) })
         })
+    }
+}
+
+impl MemoryContentStore {
+    /// Copies data while nothing is locked, and makes the copy a part of the contents in one step.
+    async fn clone_copying(&self, id: Ino, mut staging: Staging) -> StorageResult<ContentSize> {
+        let reserved = Reserved::new(&self.budget, staging.cost())?;
+        while staging.step() {
+            tokio::task::yield_now().await;
+        }
+        let content = Arc::clone(self.contents.write().entry(id).or_default());
+        let mut content = content.write();
+        let before = content.charge();
+        staging.graft_into(&mut content);
+        self.budget.settle(reserved.keep(), before, content.charge());
+        Ok(size_of(&content))
     }
 }
 
@@ -152,7 +175,7 @@ impl ContentStore for MemoryContentStore {
         check_range(offset, len)?;
         self.change(id, |content| {
             // The range may be huge, and looking at all of it take long: most of those can be told to be too much at once.
-            if content.least_cost_of_allocate(offset, len) > self.space.free() {
+            if content.least_cost_of_allocate(offset, len) > self.budget.free() {
                 return Err(StorageError::NoSpace);
             }
             let cost = content.cost_of_allocate(offset, len);
@@ -198,10 +221,10 @@ impl ContentStore for MemoryContentStore {
         len: u64,
     ) -> StorageResult<ContentSize> {
         check_range(to_offset, len)?;
-        if len > MAX_COPY && !can_share(from_offset, to_offset) {
-            return Err(StorageError::NotSupported);
-        }
         let (count, pieces) = self.pieces(from, from_offset, len);
+        if len > MAX_COPY && !can_share(from_offset, to_offset) {
+            return self.clone_copying(to, Staging::new(to_offset, count, pieces)).await;
+        }
         self.paste(to, to_offset, count, pieces)
     }
 
@@ -212,7 +235,7 @@ impl ContentStore for MemoryContentStore {
     async fn remove(&self, id: Ino) -> StorageResult<()> {
         let removed = self.contents.write().remove(&id);
         if let Some(content) = removed {
-            self.space.release(content.read().charge());
+            self.budget.release(content.read().charge());
         }
         Ok(())
     }
@@ -228,8 +251,8 @@ impl ContentStore for MemoryContentStore {
     }
 
     async fn room(&self) -> StorageResult<Room> {
-        let free = self.space.free();
-        Ok(Room { total: self.space.capacity(), free, available: free })
+        let free = self.budget.free();
+        Ok(Room { total: self.budget.capacity(), free, available: free })
     }
 
     fn max_len(&self) -> u64 {

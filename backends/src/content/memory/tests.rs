@@ -10,7 +10,7 @@ use dittofs_framework::content_store_suite;
 use dittofs_framework::storage::{ContentStore, Ino, StorageError};
 use dittofs_framework::testing::content_store::ContentStoreFixture;
 
-use super::MemoryContentStore;
+use super::{CHUNK, MemoryContentStore};
 
 struct Fixture;
 
@@ -80,11 +80,57 @@ fn what_is_removed_cut_off_or_punched_makes_room() {
     }
 }
 
+#[tokio::test]
+async fn a_large_clone_that_can_share_nothing_is_copied() {
+    let store = MemoryContentStore::new(64 * MIB);
+    let (len, at) = (8 * MIB, 3 * CHUNK + 5);
+    store.write(FILE, 0, data(len)).await.unwrap();
+    store.write(Ino(3), 0, data(MIB)).await.unwrap();
+    assert_eq!(store.clone_range(FILE, 0, Ino(3), at, len).await.unwrap().len, at + len);
+    let cloned = store.read(Ino(3), at, u32::try_from(len).unwrap()).await.unwrap();
+    assert_eq!(cloned, store.read(FILE, 0, u32::MAX).await.unwrap());
+    let before = store.read(Ino(3), 0, u32::try_from(at).unwrap()).await.unwrap();
+    assert_eq!(before, data(at));
+    assert_eq!(now(store.copy(FILE, 0, Ino(4), 1, 8 * MIB)).unwrap().count, super::MAX_COPY);
+    for id in [FILE, Ino(3), Ino(4)] {
+        store.remove(id).await.unwrap();
+    }
+    assert_eq!(store.room().await.unwrap().free, 64 * MIB);
+}
+
+#[tokio::test]
+async fn a_large_clone_without_room_changes_nothing() {
+    let store = MemoryContentStore::new(12 * MIB);
+    store.write(FILE, 0, data(8 * MIB)).await.unwrap();
+    let free = store.room().await.unwrap().free;
+    let refused = store.clone_range(FILE, 0, Ino(3), 1, 8 * MIB).await;
+    assert!(matches!(refused, Err(StorageError::NoSpace)));
+    assert_eq!(store.size(Ino(3)).await.unwrap(), None);
+    assert_eq!(store.room().await.unwrap().free, free);
+}
+
 #[test]
-fn a_large_clone_that_can_share_nothing_is_left_to_others() {
+fn a_large_clone_that_is_given_up_leaves_nothing() {
     let store = MemoryContentStore::new(64 * MIB);
     now(store.write(FILE, 0, data(8 * MIB))).unwrap();
-    assert!(matches!(now(store.clone_range(FILE, 0, Ino(3), 1, 8 * MIB)), Err(StorageError::NotSupported)));
-    assert_eq!(now(store.clone_range(FILE, 0, Ino(3), 0, 8 * MIB)).unwrap().len, 8 * MIB);
-    assert_eq!(now(store.copy(FILE, 0, Ino(4), 1, 8 * MIB)).unwrap().count, super::MAX_COPY);
+    let free = now(store.room()).unwrap().free;
+    let mut clone = store.clone_range(FILE, 0, Ino(3), 1, 8 * MIB);
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(clone.as_mut().poll(&mut cx).is_pending(), "it gives way");
+    drop(clone);
+    assert_eq!(now(store.size(Ino(3))).unwrap(), None);
+    assert_eq!(now(store.room()).unwrap().free, free);
+}
+
+#[test]
+fn a_payload_goes_when_little_of_it_is_left() {
+    let store = MemoryContentStore::new(64 * MIB);
+    let payload = Bytes::from(vec![7; usize::try_from(16 * CHUNK).unwrap()]);
+    let seen = payload.clone();
+    now(store.write(FILE, 0, payload)).unwrap();
+    now(store.punch(FILE, 0, 8 * CHUNK)).unwrap();
+    assert!(!seen.is_unique(), "half of it is still worth keeping");
+    now(store.punch(FILE, 8 * CHUNK, CHUNK)).unwrap();
+    assert!(seen.is_unique());
+    assert!(now(store.read(FILE, 9 * CHUNK, 100)).unwrap().iter().all(|byte| *byte == 7));
 }

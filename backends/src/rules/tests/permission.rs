@@ -7,7 +7,6 @@ use dittofs_framework::fs::{AccessMask, Authority, Credentials, FsError, FsResul
 use dittofs_framework::proto::FileType;
 use rstest::rstest;
 
-use super::fixture::user;
 use crate::rules::permission::{self, Facts, Want};
 
 /// Of user 10 and group 20.
@@ -15,8 +14,10 @@ fn facts(file_type: FileType, mode: u32) -> Facts {
     Facts { file_type, mode, uid: 10, gid: 20 }
 }
 
+/// A user, with its own group first.
 fn caller(uid: u32, groups: &[u32]) -> Credentials {
-    user(uid, groups).credentials
+    let (gid, groups) = groups.split_first().map_or((uid, &[][..]), |(gid, rest)| (*gid, rest));
+    Credentials { uid, gid, groups: groups.iter().copied().collect() }
 }
 
 #[rstest]

@@ -1,4 +1,7 @@
-//! What every file system promises.
+//! What every file system promises, of one in memory.
+//!
+//! Origin: the promises of the trait, and what is stored of a payload that is mostly gone.
+//! RFC: 8881 and 7862, as the tests of every file system say.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -9,8 +12,9 @@ use dittofs_framework::fs::FileSystem;
 use dittofs_framework::proto::NfsTime;
 use dittofs_framework::testing::file_system::FileSystemFixture;
 
-use crate::memory::volume::Volume;
-use crate::memory::{MemoryFileSystem, MemoryOptions};
+use crate::fsck::{self, FsckOptions, Mode};
+use crate::store::volume::Volume;
+use crate::store::{MemoryOptions, StoreFileSystem};
 
 /// A file system whose clock ticks when it is told to.
 struct Fixture {
@@ -33,12 +37,13 @@ impl Fixture {
 impl FileSystemFixture for Fixture {
     async fn open(&mut self) -> Arc<dyn FileSystem> {
         let clock = Arc::clone(&self.clock);
-        let fs = MemoryFileSystem::new(MemoryOptions {
+        let fs = StoreFileSystem::in_memory(MemoryOptions {
             capacity: self.capacity,
             root_mode: 0o777,
             clock: Arc::new(move || NfsTime { seconds: clock.load(Ordering::Relaxed), nseconds: 7 }),
             ..MemoryOptions::default()
-        });
+        })
+        .expect("a file system in memory");
         self.volume = Some(Arc::clone(&fs.volume));
         Arc::new(fs)
     }
@@ -52,7 +57,11 @@ impl FileSystemFixture for Fixture {
     }
 
     async fn check(&mut self) {
-        MemoryFileSystem { volume: self.volume.take().expect("it was opened") }.check_invariants();
+        let volume = self.volume.take().expect("it was opened");
+        volume.flush().await.expect("a flush");
+        let options = FsckOptions { mode: Mode::Check, listed: 10, now: NfsTime { seconds: 0, nseconds: 0 } };
+        let report = fsck::check(&*volume.metadata, &*volume.content, options).await.expect("a report");
+        assert_eq!(report.found, 0, "{report:?}");
     }
 }
 
