@@ -196,6 +196,111 @@ static int getlk(char **arg) {
     return 0;
 }
 
+/* handle PATH: the file handle, in hexadecimal. */
+static int handle(char **arg) {
+    union {
+        struct file_handle handle;
+        char room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+    } of = {.handle = {.handle_bytes = MAX_HANDLE_SZ}};
+    int mount;
+    if (name_to_handle_at(AT_FDCWD, arg[0], &of.handle, &mount, 0) != 0) die(arg[0]);
+    for (unsigned i = 0; i < of.handle.handle_bytes; i++) printf("%02x", of.handle.f_handle[i]);
+    puts("");
+    return 0;
+}
+
+/* STATE.NAME: how far a worker is. */
+static void note(const char *base, const char *name, long number) {
+    char path[512], text[32];
+    snprintf(path, sizeof path, "%s.%s", base, name);
+    int fd = open_or_die(path, O_WRONLY | O_CREAT), length = snprintf(text, sizeof text, "%-20ld\n", number);
+    if (pwrite(fd, text, length, 0) != length || close(fd) != 0) die(path);
+}
+
+enum { RECORD = 64 };
+
+static void make_record(char *record, long number) {
+    uint64_t state = number * 2654435761u + 1;
+    int length = snprintf(record, RECORD, "%010ld ", number);
+    while (length < RECORD - 1) record[length++] = 'a' + next_random(&state) % 26;
+    record[length] = '\n';
+}
+
+/*
+ * records FILE locked|append STATE: writes records, each down to the server before the next, until STATE.release exists; under a lock of
+ * the whole file, or at its end. STATE.count says how many are safe.
+ */
+static int records(char **arg) {
+    int locked = strcmp(arg[1], "locked") == 0;
+    struct lock_request whole = {.fd = open_or_die(arg[0], O_RDWR | O_CREAT | (locked ? 0 : O_APPEND))};
+    char record[RECORD + 1];
+    if (locked && set_lock(&whole, F_WRLCK) != 0) die("lock");
+    for (long count = 0; !exists(arg[2], "release"); note(arg[2], "count", ++count)) {
+        make_record(record, count);
+        ssize_t some = locked ? pwrite(whole.fd, record, RECORD, count * RECORD) : write(whole.fd, record, RECORD);
+        if (some != RECORD) die("write");
+        if (fsync(whole.fd) != 0) die("fsync");
+    }
+    if (locked && set_lock(&whole, F_UNLCK) != 0) die("unlock");
+    if (close(whole.fd) != 0) die("close");
+    return 0;
+}
+
+/* recorded FILE COUNT: whether it is that many whole records and no more. */
+static int recorded(char **arg) {
+    long count = number(arg[1]);
+    char expected[RECORD + 1], found[RECORD];
+    int fd = open_or_die(arg[0], O_RDONLY);
+    for (long i = 0; i < count; i++) {
+        make_record(expected, i);
+        if (read(fd, found, RECORD) != RECORD || memcmp(expected, found, RECORD) != 0) {
+            fprintf(stderr, "record %ld of %ld\n", i, count);
+            return 1;
+        }
+    }
+    if (read(fd, found, RECORD) != 0) {
+        fprintf(stderr, "more than %ld records\n", count);
+        return 1;
+    }
+    return 0;
+}
+
+/*
+ * Of a call that the server did before it went down and did not answer, the client asks the next instance again, which can only say that it
+ * is done already.
+ */
+static long repeated;
+
+static void must(int result, int done_already, const char *what) {
+    if (result == 0) return;
+    if (errno != done_already) die(what);
+    repeated++;
+}
+
+/*
+ * names FOLDER STATE: makes, renames and removes files and folders until STATE.release exists. It leaves folder dN and files fM to fN, with M
+ * the greater of 0 and N - 4 and each file's number in it, where N is STATE.count.
+ */
+static int names(char **arg) {
+    char old[64], new[64];
+    if (chdir(arg[0]) != 0) die(arg[0]);
+    for (long i = 0; !exists(arg[1], "release"); i++) {
+        int fd = open_or_die("new", O_WRONLY | O_CREAT | O_TRUNC);
+        if (dprintf(fd, "%ld\n", i) < 0 || close(fd) != 0) die("new");
+        snprintf(new, sizeof new, "f%ld", i);
+        must(rename("new", new), ENOENT, "rename");
+        snprintf(old, sizeof old, "f%ld", i - 5);
+        if (i >= 5) must(unlink(old), ENOENT, "unlink");
+        snprintf(new, sizeof new, "d%ld", i);
+        must(mkdir(new, 0755), EEXIST, "mkdir");
+        snprintf(old, sizeof old, "d%ld", i - 1);
+        if (i >= 1) must(rmdir(old), ENOENT, "rmdir");
+        note(arg[1], "count", i);
+        note(arg[1], "repeated", repeated);
+    }
+    return 0;
+}
+
 static const struct {
     const char *name;
     int arguments;
@@ -203,6 +308,7 @@ static const struct {
 } commands[] = {
     {"seek", 3, seek},       {"copy", 5, copy}, {"clone", 5, clone_range}, {"pattern", 4, pattern},
     {"entries", 3, entries}, {"lock", 6, lock}, {"getlk", 4, getlk},
+    {"handle", 1, handle},   {"records", 3, records}, {"recorded", 2, recorded}, {"names", 2, names},
 };
 
 int main(int argc, char **argv) {

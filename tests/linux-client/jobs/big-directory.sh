@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # about: a directory of 20,000 entries, listed once each, also while it changes
+# steps: embedded/default
 # checks: 9
 # limit: 600
 # shellcheck disable=SC2010 # the names are ours, and `ls -f` lists them as they come

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # about: 256 MiB written in sequence, read back from the server, compared byte for byte
+# steps: embedded/default
 # checks: 7
 set -euo pipefail
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # about: cp -a of a tree of 5,000 files, compared byte for byte and with all metadata
+# steps: embedded/default
 # checks: 7
 # limit: 600
 set -euo pipefail

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # about: a client cut off for longer than its lease: it keeps its locks unless somebody wanted them meanwhile
 # versions: 4.0 4.1
+# steps: embedded/default
 # checks: 21
 # lease: 10
 # kernel: lost [0-9]+ locks|Lock reclaim failed

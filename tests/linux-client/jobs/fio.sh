@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # about: fio random writes with crc32c verification, direct and through the page cache
+# steps: embedded/default
 # checks: 4
 set -euo pipefail
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # about: git clone of a local repository onto the mount, then fsck, checkouts and commits
+# steps: embedded/default
 # checks: 12
 set -euo pipefail
 

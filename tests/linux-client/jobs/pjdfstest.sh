@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # about: the POSIX suite pjdfstest, as two users
-# mounts: default actimeo=0
+# steps: embedded/default embedded/actimeo=0 posix/default posix/actimeo=0 memory/default
 # checks: 382
 # limit: 600
 set -euo pipefail

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # about: one export mounted with 4.0, 4.1 and 4.2 at once: locks, exclusive creates, data, names, sqlite, git across them
 # versions: 4.2
+# steps: embedded/default
 # checks: 151
 # limit: 600
 set -euo pipefail
