@@ -199,12 +199,12 @@ impl Directories {
         self.newest.fetch_max(directory_of(id), Ordering::Relaxed);
     }
 
-    /// A file was removed: its directory goes with the last one, unless new files are still to come into it. Numbers grow, so those come
+    /// A file was removed: its directory goes with the last one, unless new files are about to come into it. Numbers grow, so those come
     /// into the newest.
     pub(super) fn note_removed(&self, root: &OwnedFd, id: Ino) {
         let (number, newest) = (directory_of(id), self.newest.load(Ordering::Relaxed));
-        if number < newest {
-            self.of(id).remove_if_empty(root, parent_of(number) < parent_of(newest));
+        if number != newest {
+            self.of(id).remove_if_empty(root, parent_of(number) != parent_of(newest));
         }
     }
 }

@@ -14,7 +14,7 @@ use rustix::io::{Errno, retry_on_intr};
 use super::directory::{Directory, NameMark};
 use super::disk::Disk;
 use super::error::{is_unsupported, storage_error};
-use super::layout::size_of;
+use super::layout::facts;
 use super::sync::SyncState;
 
 /// What zeros are written from where no holes can be made.
@@ -97,7 +97,7 @@ impl ContentFile {
 
     /// How large the file is; does not wait.
     pub(super) fn size(&self) -> StorageResult<ContentSize> {
-        rustix::fs::fstat(&self.fd).map(|stat| size_of(&stat)).map_err(storage_error)
+        facts(&self.fd).map(|facts| facts.size).map_err(storage_error)
     }
 
     pub(super) fn changing(&self) -> Changing<'_, RwLockReadGuard<'_, ()>> {

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use dittofs_framework::storage::{ContentSize, Ino};
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, StatxFlags};
 use rustix::io::Errno;
 
 /// Files in a directory: 1,024 numbers.
@@ -36,17 +36,33 @@ pub(super) fn file_path(id: Ino) -> String {
     format!("{}/{:x}", directory_path(directory_of(id)), id.0)
 }
 
-/// How large a file is, by its attributes.
-pub(super) fn size_of(stat: &Stat) -> ContentSize {
-    ContentSize {
-        len: u64::try_from(stat.st_size).unwrap_or_default(),
-        allocated: u64::try_from(stat.st_blocks).unwrap_or_default().saturating_mul(512),
-    }
+/// What is asked of files.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Facts {
+    pub(super) size: ContentSize,
+    pub(super) is_regular: bool,
+    pub(super) links: u32,
 }
 
-/// Whether the attributes are a regular file's.
-pub(super) fn is_regular(stat: &Stat) -> bool {
-    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+/// The facts of an open file.
+pub(super) fn facts(file: impl AsFd) -> Result<Facts, Errno> {
+    statx(file, "", AtFlags::EMPTY_PATH)
+}
+
+/// The facts of a file that is not open.
+pub(super) fn facts_of(root: impl AsFd, id: Ino) -> Result<Facts, Errno> {
+    statx(root, &file_path(id), AtFlags::SYMLINK_NOFOLLOW)
+}
+
+fn statx(directory: impl AsFd, path: &str, flags: AtFlags) -> Result<Facts, Errno> {
+    // Not the times: once somebody has seen them, the next write has to give the file finer ones, and cannot do that without waiting.
+    let wanted = StatxFlags::TYPE | StatxFlags::SIZE | StatxFlags::BLOCKS | StatxFlags::NLINK;
+    let found = rustix::fs::statx(directory, path, flags, wanted)?;
+    Ok(Facts {
+        size: ContentSize { len: found.stx_size, allocated: found.stx_blocks.saturating_mul(512) },
+        is_regular: FileType::from_raw_mode(found.stx_mode.into()) == FileType::RegularFile,
+        links: found.stx_nlink,
+    })
 }
 
 /// Up to `limit` files with numbers above `after`. What is not named as a file or directory of ours is passed over.
@@ -65,8 +81,8 @@ pub(super) fn scan(root: &OwnedFd, after: Ino, limit: usize) -> Result<Vec<(Ino,
                 if found.len() == limit {
                     return Ok(found);
                 }
-                match rustix::fs::statat(root, file_path(Ino(number)), AtFlags::SYMLINK_NOFOLLOW) {
-                    Ok(stat) if is_regular(&stat) => found.push((Ino(number), size_of(&stat))),
+                match facts_of(root, Ino(number)) {
+                    Ok(facts) if facts.is_regular => found.push((Ino(number), facts.size)),
                     Ok(_) | Err(Errno::NOENT) => {}
                     Err(errno) => return Err(errno),
                 }

@@ -43,8 +43,9 @@ use self::disk::{Disk, Kernel};
 use self::file::Reading;
 use self::shared::Shared;
 
-/// A write of up to so many bytes is tried where it is asked for: copying more takes longer than handing it over.
-const MAX_INLINE_WRITE: usize = 16 << 10;
+/// Reads and writes of up to so many bytes are tried where they are asked for: copying them takes no longer than handing them over to
+/// another thread does.
+const MAX_INLINE: usize = 1 << 20;
 
 /// How contents are kept in a local file system.
 #[derive(Debug, Clone)]
@@ -100,7 +101,8 @@ fn check_range(max_len: u64, offset: u64, len: u64) -> StorageResult<()> {
 #[async_trait]
 impl ContentStore for LocalContentStore {
     async fn read(&self, id: Ino, offset: u64, count: u32) -> StorageResult<Bytes> {
-        let mut begun = self.shared.read_cached(id, offset, count)?;
+        let is_inline = usize::try_from(count).is_ok_and(|count| count <= MAX_INLINE);
+        let mut begun = if is_inline { self.shared.read_cached(id, offset, count)? } else { None };
         if let Some((_, reading)) = begun.take_if(|(_, reading)| reading.is_done()) {
             return Ok(reading.into_bytes());
         }
@@ -124,7 +126,7 @@ impl ContentStore for LocalContentStore {
         }
         check_range(self.max_len(), offset, data.len() as u64)?;
         let mut written = 0;
-        if data.len() <= MAX_INLINE_WRITE
+        if data.len() <= MAX_INLINE
             && let Some((file, count)) = self.shared.write_cached(id, offset, &data)?
         {
             if count == data.len() {

@@ -19,7 +19,7 @@ use super::directory::{Directories, NameMark};
 use super::disk::Disk;
 use super::error::{is_unsupported, storage_error};
 use super::file::{ContentFile, Reading};
-use super::layout::{self, file_path, is_regular, size_of};
+use super::layout::{self, facts, facts_of, file_path};
 use super::sync;
 
 /// How often room for an open file is made before it is opened beyond the limit.
@@ -102,17 +102,16 @@ impl Shared {
 
     /// Puts an opened file where all find it; `None` if it has no name any more.
     fn keep(&self, id: Ino, (fd, mark): (OwnedFd, NameMark)) -> StorageResult<Option<Arc<ContentFile>>> {
-        let stat = rustix::fs::fstat(&fd).map_err(storage_error)?;
-        if !is_regular(&stat) {
+        let found = facts(&fd).map_err(storage_error)?;
+        if !found.is_regular {
             return Err(StorageError::Damaged(format!("{} is not a regular file", file_path(id))));
         }
         let place = (self.directories.of(id), mark);
         let failed = self.failed.lock().get(&id).cloned();
-        let file = Arc::new(ContentFile::new(id, fd, size_of(&stat).len, place, failed));
+        let file = Arc::new(ContentFile::new(id, fd, found.size.len, place, failed));
         let file = self.add(&file);
         // A removal takes the name first and then looks here; so one that did not find the file here has taken its name.
-        let stat = rustix::fs::fstat(file.fd()).map_err(storage_error)?;
-        if stat.st_nlink == 0 {
+        if facts(file.fd()).map_err(storage_error)?.links == 0 {
             self.cache.remove(id);
             return Ok(None);
         }
@@ -186,8 +185,8 @@ impl Shared {
 
     /// How large a file is. Waits for the device.
     pub(super) fn size(&self, id: Ino) -> StorageResult<Option<ContentSize>> {
-        match rustix::fs::statat(&self.root, file_path(id), AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => Ok(is_regular(&stat).then(|| size_of(&stat))),
+        match facts_of(&self.root, id) {
+            Ok(facts) => Ok(facts.is_regular.then_some(facts.size)),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(storage_error(errno)),
         }
