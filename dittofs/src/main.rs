@@ -2,10 +2,14 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod data_dir;
+mod fsck;
 mod identity;
 mod ops_table;
+mod recovery;
 mod start;
 mod status;
+mod storage;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -26,6 +30,7 @@ fn main() -> ExitCode {
     };
     let outcome: Result<(), Box<dyn Error>> = match cli.command {
         Command::Start(options) => start::run(&options).map_err(Into::into),
+        Command::Fsck(options) => return fsck::run(&options),
         Command::Status(options) => status::print(options.api),
         Command::Ops => ops_table::print().map_err(Into::into),
     };

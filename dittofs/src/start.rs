@@ -4,15 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dittofs::api::{ApiServer, Phase};
-use dittofs_backends::store::{MemoryOptions, StoreFileSystem};
 use dittofs_framework::callback::CallbackAddresses;
-use dittofs_framework::compound::{BuildError, Nfs4Service};
-use dittofs_framework::export::{ExportId, Namespace, NamespaceError};
+use dittofs_framework::compound::{BuildError, Nfs4Service, Nfs4ServiceBuilder};
+use dittofs_framework::export::NamespaceError;
 use dittofs_framework::nfs_server::NfsServer;
+use dittofs_framework::recovery::StoreError;
 use dittofs_framework::registry::RegistryError;
 use dittofs_framework::server::{BindError, Drained, ServerLimits};
 use dittofs_framework::state::NoDelegations;
-use dittofs_framework::storage::StorageError;
 use dittofs_ops as _;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
@@ -22,11 +21,10 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
 use crate::cli::StartOptions;
-use crate::identity;
+use crate::data_dir::{DataDir, DataDirError, default_place};
+use crate::storage::{Storage, StorageError, Wanted};
+use crate::{identity, recovery};
 
-/// The path of the share, and its number in filehandles.
-const EXPORT_PATH: &str = "/export";
-const EXPORT_ID: ExportId = ExportId(1);
 const MIB: u64 = 1 << 20;
 
 /// Why the server did not start, or did not end well.
@@ -37,9 +35,13 @@ pub(crate) enum StartError {
     #[error("cannot listen on {0} for the API: {1}")]
     BindApi(SocketAddr, io::Error),
     #[error(transparent)]
-    Namespace(#[from] NamespaceError),
+    DataDir(#[from] DataDirError),
     #[error(transparent)]
     Storage(#[from] StorageError),
+    #[error("who may reclaim after the restart is not known: {0}")]
+    StateStore(#[from] StoreError),
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
     #[error(transparent)]
     Build(#[from] BuildError),
     #[error(transparent)]
@@ -85,21 +87,7 @@ fn raise_open_file_limit() {
 
 async fn serve(options: &StartOptions) -> Result<(), StartError> {
     let stop = stop_signals().map_err(StartError::Runtime)?;
-    let memory = MemoryOptions { capacity: options.capacity_mib * MIB, ..MemoryOptions::default() };
-    let share = Arc::new(StoreFileSystem::in_memory(memory)?);
-    let namespace = Namespace::builder().export(EXPORT_ID, EXPORT_PATH, share).build()?;
-    let lease = Duration::from_secs(u64::from(options.lease));
-    let mut service = Nfs4Service::builder(namespace).lease(lease);
-    if options.no_delegations {
-        service = service.delegations(Arc::new(NoDelegations));
-    }
-    if options.callback_any_address {
-        service = service.callback_addresses(CallbackAddresses::Any);
-    }
-    if let Some(identity) = identity::of_server(options.listen).map_err(BuildError::from)? {
-        service = service.identity(identity);
-    }
-    let service = Arc::new(service.build()?);
+    let (storage, service) = set_up(options).await?;
     let server = NfsServer::bind_with(service.clone(), options.listen, ServerLimits::default())
         .await
         .map_err(|error| StartError::Bind(options.listen, error))?;
@@ -108,21 +96,60 @@ async fn serve(options: &StartOptions) -> Result<(), StartError> {
         Some(addr) => Some(listen_for_operators(service, addr, phases).await?),
         None => None,
     };
-    announce(server.local_addr(), api.as_ref().map(ApiServer::local_addr));
+    announce(server.local_addr(), api.as_ref().map(ApiServer::local_addr), &storage);
     let api = api.map(|api| tokio::spawn(api.serve()));
     let stop = async {
         stop.await;
         phase.send_replace(Phase::Draining);
     };
     let drained = server.serve(stop).await;
+    let flushed = storage.flush().await;
     phase.send_replace(Phase::Over);
     if let Some(api) = api {
         drop(api.await);
     }
+    flushed?;
     match drained {
         Drained::Complete => Ok(()),
         Drained::TimedOut => Err(StartError::DrainTimedOut),
     }
+}
+
+/// Opens what is served, and builds the service of it.
+async fn set_up(options: &StartOptions) -> Result<(Storage, Arc<Nfs4Service>), StartError> {
+    let lease = Duration::from_secs(u64::from(options.lease));
+    if options.ephemeral {
+        let storage = Storage::in_memory(options.capacity_mib * MIB)?;
+        let mut service = configure(&storage, options, lease)?;
+        if let Some(identity) = identity::of_server(options.listen).map_err(BuildError::from)? {
+            service = service.identity(identity);
+        }
+        return Ok((storage, Arc::new(service.build()?)));
+    }
+    let place = options.data_dir.clone().map_or_else(default_place, Ok)?;
+    let dir = Arc::new(DataDir::open_or_make(&place)?);
+    let grace = recovery::grace(recovery::longest_lease(&dir, lease)?);
+    let wanted = Wanted::new(&options.shares, &options.directories);
+    let storage = Storage::open(dir.clone(), &wanted, grace).await?;
+    let service = recovery::resume(configure(&storage, options, lease)?, &dir, grace).await?;
+    let service = Arc::new(service.build()?);
+    tokio::spawn(recovery::forget_longer_lease(service.clone(), dir));
+    Ok((storage, service))
+}
+
+fn configure(
+    storage: &Storage,
+    options: &StartOptions,
+    lease: Duration,
+) -> Result<Nfs4ServiceBuilder, StartError> {
+    let mut service = Nfs4Service::builder(storage.namespace()?).lease(lease);
+    if options.no_delegations {
+        service = service.delegations(Arc::new(NoDelegations));
+    }
+    if options.callback_any_address {
+        service = service.callback_addresses(CallbackAddresses::Any);
+    }
+    Ok(service)
 }
 
 async fn listen_for_operators(
@@ -136,8 +163,8 @@ async fn listen_for_operators(
     ApiServer::bind(service, addr, phases).await.map_err(|error| StartError::BindApi(addr, error))
 }
 
-/// The lines that scripts wait for, and one for people.
-fn announce(at: SocketAddr, api: Option<SocketAddr>) {
+/// The lines that scripts wait for, and those for people.
+fn announce(at: SocketAddr, api: Option<SocketAddr>, storage: &Storage) {
     eprintln!("listening on {at}");
     if let Some(api) = api {
         eprintln!("API on {api}");
@@ -148,9 +175,9 @@ fn announce(at: SocketAddr, api: Option<SocketAddr>) {
         IpAddr::V4(host) => host.to_string(),
         IpAddr::V6(host) => format!("[{host}]"),
     };
-    tracing::info!(
-        "memory share {EXPORT_PATH}; mount it with: mount -t nfs4 -o vers=4.2,port={port} {host}:{EXPORT_PATH} /mnt"
-    );
+    for (what, path) in storage.announced() {
+        tracing::info!("{what}; mount it with: mount -t nfs4 -o vers=4.2,port={port} {host}:{path} /mnt");
+    }
 }
 
 /// Resolves at SIGTERM or Ctrl-C. The handlers are in place when this returns: a signal during the start is not lost.

@@ -83,7 +83,7 @@ pub async fn check(
             if report.left == 0 {
                 break;
             }
-            report = report.followed_by(Pass::run(metadata, content, options).await?);
+            report = report.followed_by(&Pass::run(metadata, content, options).await?);
         }
     }
     Ok(report)

@@ -34,9 +34,9 @@ pub struct Report {
 
 impl Report {
     /// The report of what was found at first and is there now.
-    pub(super) fn followed_by(self, again: Self) -> Self {
-        let Self { orphans, excess, figures, problems, found, .. } = self;
-        Self { orphans, excess, figures, problems, found, left: again.found, ..again }
+    pub(super) fn followed_by(self, again: &Self) -> Self {
+        let Self { objects, directories, entries, xattrs, contents, found: left, .. } = *again;
+        Self { objects, directories, entries, xattrs, contents, left, ..self }
     }
 }
 

@@ -61,6 +61,31 @@ async fn the_version_is_a_label() {
     assert_values(&World::new().await, &[(name, 1.0)]).await;
 }
 
+#[tokio::test]
+async fn what_an_export_holds_is_told() {
+    let world = World::new().await;
+    let name =
+        |what: &str, state: &str| format!(r#"dittofs_export_{what}{{export="/export",state="{state}"}}"#);
+    let mut session = world.session("a").await;
+    let file = session.open("file").await;
+    let mut values = Vec::new();
+    for _ in 0..2 {
+        for (what, state) in
+            [("files", "used"), ("files", "available"), ("bytes", "used"), ("bytes", "available")]
+        {
+            values.push(value(&world, &name(what, state)).await.unwrap());
+        }
+        session.write(&file, 0, &vec![1; 1 << 20]).await;
+        session.open("other").await;
+    }
+    let [files, more_files, bytes, room, files_after, more_after, bytes_after, room_after] = values[..]
+    else {
+        panic!("{values:?}")
+    };
+    assert!((files_after - files - 1.0).abs() < 0.1 && more_after < more_files, "{values:?}");
+    assert!(bytes_after >= bytes + 1_048_576.0 && room_after <= room - 1_048_576.0, "{values:?}");
+}
+
 const SESSION_CLIENTS: &str = r#"dittofs_clients{protocol="4.1+"}"#;
 
 #[tokio::test]

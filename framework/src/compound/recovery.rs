@@ -48,8 +48,9 @@ impl ClaimPermit<'_> {
 
     /// It was granted.
     pub fn granted(self) {
-        if self.reclaiming.is_some() {
+        if let Some(reclaiming) = self.reclaiming {
             self.client.reclaims().count_one();
+            reclaiming.granted();
         }
     }
 }
@@ -84,7 +85,7 @@ impl<'a> CompoundContext<'a> {
                 if is_over || !client.may_reclaim() {
                     return Err(NFS4ERR_NO_GRACE);
                 }
-                let reclaiming = self.service().grace().begin_reclaim().ok_or(NFS4ERR_NO_GRACE)?;
+                let reclaiming = self.service().grace().begin_reclaim(self.now()).ok_or(NFS4ERR_NO_GRACE)?;
                 Ok(ClaimPermit { client, claim, reclaiming: Some(reclaiming) })
             }
         }
@@ -112,16 +113,15 @@ impl Nfs4Service {
         self.recovery.record(client, has_revoked).await.map_err(|error| not_recorded(&error))
     }
 
-    /// Answers a global RECLAIM_COMPLETE (RFC 8881 section 18.51): what the client holds now is what it may reclaim the next
-    /// time. Ends the grace period if it was the last.
+    /// Answers a global RECLAIM_COMPLETE (RFC 8881 section 18.51): from here on the client may hold state that it may reclaim the
+    /// next time. Ends the grace period if it was the last.
     pub async fn reclaim_complete(&self, client: &Client, now: Timestamp) -> Result<(), Status> {
         if client.has_reclaim_complete() {
             return Err(NFS4ERR_COMPLETE_ALREADY);
         }
         let had_standing = client.may_reclaim();
-        if had_standing {
-            self.record_reclaimed(client).await.map_err(|error| not_recorded(&error))?;
-        }
+        let has_revoked = || self.state.has_revoked(client.id());
+        self.recovery.record_complete(client, has_revoked).await.map_err(|error| not_recorded(&error))?;
         self.sessions.reclaim_complete(client)?;
         client.clear_status(SequenceStatus::RESTART_RECLAIM_NEEDED);
         let reclaims = client.reclaims();
@@ -137,15 +137,6 @@ impl Nfs4Service {
             self.end_grace_if_due(now).await;
         }
         Ok(())
-    }
-
-    async fn record_reclaimed(&self, client: &Client) -> Result<(), StoreError> {
-        if self.state.has_state(client.id()) {
-            let has_revoked = || self.state.has_revoked(client.id());
-            self.recovery.record_anew(client, has_revoked).await
-        } else {
-            self.recovery.forget(client).await
-        }
     }
 
     /// Answers a RECLAIM_COMPLETE for one file system: the client reclaims nothing more there. COMPLETE_ALREADY on a repeat.

@@ -15,6 +15,8 @@ const IN_FORCE: u64 = 1;
 /// Nothing is let in: the reclaims that are running are the last.
 const ENDING: u64 = 2;
 const ONE_RECLAIM: u64 = 4;
+/// How long the next reclaim is waited for. A client that begins late is not cut off in the middle of its list.
+const PER_RECLAIM: Duration = Duration::from_secs(5);
 
 /// What a client that was confirmed is to a grace period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +46,10 @@ pub struct GraceCounts {
 pub struct Grace {
     /// Phase and running reclaims in one word, so that no reclaim is running when the phase becomes [`OVER`].
     state: AtomicU64,
-    ends: Timestamp,
+    /// In nanoseconds.
+    ends: AtomicU64,
+    /// It ends by then, whatever clients do.
+    latest: Timestamp,
     entitled: usize,
     /// Who is still waited for.
     waiting: Mutex<HashMap<ClientKey, ReclaimRecord>>,
@@ -52,16 +57,22 @@ pub struct Grace {
 
 impl Grace {
     /// A grace period for these clients, `period` long: at least the lease of the instance before (RFC 8881 section
-    /// 8.4.2.1).
+    /// 8.4.2.1). While clients reclaim at its end it goes on, but not beyond [twice](Self::longest) as long.
     pub fn new(now: Timestamp, period: Duration, clients: Vec<ReclaimRecord>) -> Self {
         let waiting: HashMap<_, _> = clients.into_iter().map(|record| (record.key.clone(), record)).collect();
         let phase = if waiting.is_empty() { OVER } else { IN_FORCE };
         Self {
             state: AtomicU64::new(phase),
-            ends: now + period,
+            ends: AtomicU64::new((now + period).as_nanos()),
+            latest: now + Self::longest(period),
             entitled: waiting.len(),
             waiting: Mutex::new(waiting),
         }
+    }
+
+    /// How long one lasts at most of which `period` is asked.
+    pub const fn longest(period: Duration) -> Duration {
+        period.saturating_mul(2)
     }
 
     /// None, for a server that keeps no record: nobody may reclaim anything (RFC 8881 section 8.4.3, strategy 1).
@@ -101,15 +112,24 @@ impl Grace {
     /// Whether it is to end: its time is over, or nobody is left to wait for. A client of minor version 0 never says that it
     /// is done, so that with one of those the whole time is waited.
     pub fn is_due(&self, now: Timestamp) -> bool {
-        self.is_in_force() && (now >= self.ends || self.waiting.lock().is_empty())
+        self.is_in_force() && (now >= self.ends() || self.waiting.lock().is_empty())
+    }
+
+    /// Whether a client under this name may reclaim and has not said that it is done.
+    pub fn awaits(&self, client: &ClientKey) -> bool {
+        self.is_in_force() && self.waiting.lock().contains_key(client)
+    }
+
+    fn ends(&self) -> Timestamp {
+        Timestamp::from_nanos(self.ends.load(Ordering::Acquire))
     }
 
     /// Lets a reclaim in, which must be over when the permit is dropped; `None` if it comes too late. Everything else has to
     /// wait for the reclaims that were let in, so that none of them finds that another client was given the same meanwhile.
-    pub fn begin_reclaim(&self) -> Option<Reclaiming<'_>> {
+    pub fn begin_reclaim(&self, now: Timestamp) -> Option<Reclaiming<'_>> {
         let let_in = |state| (state & PHASE == IN_FORCE).then_some(state + ONE_RECLAIM);
         self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, let_in).ok()?;
-        Some(Reclaiming(self))
+        Some(Reclaiming { grace: self, since: now })
     }
 
     /// Ends it, as soon as the last running reclaim is over. That it ends has to be
@@ -119,9 +139,9 @@ impl Grace {
         self.waiting.lock().clear();
     }
 
-    /// How long it will last at most.
+    /// How long it will last, if nobody reclaims at its end.
     pub fn remaining(&self, now: Timestamp) -> Duration {
-        if self.is_in_force() { self.ends.since(now) } else { Duration::ZERO }
+        if self.is_in_force() { self.ends().since(now) } else { Duration::ZERO }
     }
 
     /// How many are waited for, and how many were.
@@ -141,11 +161,22 @@ impl Grace {
 /// A reclaim that was let in.
 #[derive(Debug)]
 #[must_use = "the reclaim is over when this is dropped"]
-pub struct Reclaiming<'a>(&'a Grace);
+pub struct Reclaiming<'a> {
+    grace: &'a Grace,
+    since: Timestamp,
+}
+
+impl Reclaiming<'_> {
+    /// It was granted: there may be more to come.
+    pub fn granted(self) {
+        let ends = (self.since + PER_RECLAIM).min(self.grace.latest);
+        self.grace.ends.fetch_max(ends.as_nanos(), Ordering::AcqRel);
+    }
+}
 
 impl Drop for Reclaiming<'_> {
     fn drop(&mut self) {
-        self.0.change(|state| state.saturating_sub(ONE_RECLAIM));
+        self.grace.change(|state| state.saturating_sub(ONE_RECLAIM));
     }
 }
 
@@ -199,9 +230,13 @@ mod tests {
         Complete(&'static str),
         Restart(&'static str),
         Wait(Duration),
+        /// One that is granted, and one that is not.
+        Reclaim,
+        ReclaimInVain,
         ForceEnd,
     }
     use Step::*;
+    const SECOND: Duration = Duration::from_secs(1);
     const ALMOST: Duration = Duration::from_secs(89);
 
     // Origin: when the grace period ends. RFC: 8881 section 8.4.2.1, 7530 section 9.6.2.
@@ -219,6 +254,13 @@ mod tests {
     #[case::v4_0_keeps_it_to_its_end(&["a"], &["old"], &[Complete("a"), Wait(ALMOST)], false)]
     #[case::v4_0_and_its_end(&["a"], &["old"], &[Complete("a"), Wait(PERIOD)], true)]
     #[case::forced(&["a"], &["old"], &[ForceEnd], true)]
+    #[case::an_early_reclaim_changes_nothing(&["a"], &[], &[Reclaim, Wait(PERIOD)], true)]
+    #[case::a_late_reclaim(&["a"], &[], &[Wait(ALMOST), Reclaim, Wait(SECOND)], false)]
+    #[case::a_late_reclaim_and_no_more(&["a"], &[], &[Wait(ALMOST), Reclaim, Wait(PER_RECLAIM)], true)]
+    #[case::two_late_reclaims(&["a"], &[], &[Wait(ALMOST), Reclaim, Wait(SECOND), Reclaim, Wait(PER_RECLAIM.saturating_sub(SECOND))], false)]
+    #[case::a_late_reclaim_in_vain(&["a"], &[], &[Wait(ALMOST), ReclaimInVain, Wait(SECOND)], true)]
+    #[case::a_late_reclaim_and_complete(&["a"], &[], &[Wait(ALMOST), Reclaim, Complete("a")], true)]
+    #[case::not_for_ever(&["a"], &[], &[Wait(ALMOST), Wait(ALMOST), Reclaim, Wait(SECOND), Wait(SECOND)], true)]
     fn end(
         #[case] sessions: &[&'static str],
         #[case] v4_0: &[&'static str],
@@ -237,6 +279,8 @@ mod tests {
                     assert_eq!(grace.standing(&anew), Standing::StartsAnew);
                 }
                 Wait(time) => now = now + *time,
+                Reclaim => grace.begin_reclaim(now).unwrap().granted(),
+                ReclaimInVain => drop(grace.begin_reclaim(now).unwrap()),
                 ForceEnd => grace.end(),
             }
         }
@@ -244,7 +288,7 @@ mod tests {
             grace.end();
         }
         assert_eq!(!grace.is_in_force(), ends);
-        assert_eq!(grace.begin_reclaim().is_none(), ends);
+        assert_eq!(grace.begin_reclaim(now).is_none(), ends);
         assert_eq!(grace.remaining(now).is_zero(), ends);
     }
 
@@ -271,16 +315,16 @@ mod tests {
     #[test]
     fn a_running_reclaim_holds_the_end_up() {
         let grace = grace(&["a"]);
-        let (first, second) = (grace.begin_reclaim(), grace.begin_reclaim());
+        let (first, second) = (grace.begin_reclaim(START), grace.begin_reclaim(START));
         assert!(first.is_some() && second.is_some());
         grace.end();
         assert!(grace.is_in_force(), "others wait for the reclaims");
-        assert!(grace.begin_reclaim().is_none(), "no more reclaims");
+        assert!(grace.begin_reclaim(START).is_none(), "no more reclaims");
         drop(first);
         grace.end();
         assert!(grace.is_in_force());
         drop(second);
         assert!(!grace.is_in_force());
-        assert!(grace.begin_reclaim().is_none());
+        assert!(grace.begin_reclaim(START).is_none());
     }
 }

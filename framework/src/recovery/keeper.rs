@@ -102,12 +102,20 @@ impl Recovery {
         self.record_anew(client, has_revoked).await
     }
 
-    /// Records a client that said that it has reclaimed all, or any other.
-    pub(crate) async fn record_anew(
+    /// Records a client of sessions that has nothing left to reclaim, though it may hold nothing yet: it comes back after a restart to
+    /// say so once more. While the one whom the server knows under its name may still reclaim, another user is not recorded.
+    pub(crate) async fn record_complete(
         &self,
         client: &Client,
         has_revoked: impl Fn() -> bool,
     ) -> Result<(), StoreError> {
+        if !client.may_reclaim() && self.grace.awaits(&ReclaimRecord::from(client.name()).key) {
+            return Ok(());
+        }
+        self.record_anew(client, has_revoked).await
+    }
+
+    async fn record_anew(&self, client: &Client, has_revoked: impl Fn() -> bool) -> Result<(), StoreError> {
         let Some(store) = &self.store else { return Ok(()) };
         let reclaims = client.reclaims();
         let times_forgotten = reclaims.times_forgotten();

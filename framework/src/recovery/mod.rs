@@ -1,8 +1,8 @@
 //! Recovery from a restart of the server: who may reclaim what it held, and for how long nobody else is given anything
 //! (RFC 8881 sections 8.4.2 and 8.4.3, RFC 7530 section 9.6).
 //!
-//! The server keeps no list of opens and locks over a restart. It keeps, in a [`StateStore`], which clients hold *something*
-//! that they may reclaim, and trusts each of them to know what. That is the least that the RFC asks for, and all that it takes
+//! The server keeps no list of opens and locks over a restart. It keeps, in a [`StateStore`], which clients may hold
+//! something that they may reclaim, and trusts each of them to know what. That is the least that the RFC asks for, and all that it takes
 //! to be safe against its two edge conditions:
 //!
 //! - something was revoked, or let go with its client: [`StateEvent::Forgotten`], on stable storage before anybody is given what

@@ -123,17 +123,17 @@ fn the_grace_period_ends_with_its_last_reclaim() {
         let (other, running) = (grace.clone(), reclaiming.clone());
         let reclaimer = spawn(move || {
             for _ in 0..2 {
-                let Some(permit) = other.begin_reclaim() else { return };
+                let Some(permit) = other.begin_reclaim(Timestamp::default()) else { return };
                 assert!(other.is_in_force(), "let in when it was over");
                 running.fetch_add(1, Relaxed);
                 running.fetch_sub(1, Relaxed);
-                drop(permit);
+                permit.granted();
             }
         });
         grace.end();
         if !grace.is_in_force() {
             assert_eq!(reclaiming.load(Relaxed), 0, "over while a reclaim is running");
-            assert!(grace.begin_reclaim().is_none(), "a reclaim after the end");
+            assert!(grace.begin_reclaim(Timestamp::default()).is_none(), "a reclaim after the end");
         }
         join(reclaimer);
         assert!(!grace.is_in_force(), "nobody ends it any more");

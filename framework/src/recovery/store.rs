@@ -7,7 +7,7 @@ use crate::rpc::BoxFuture;
 /// A change of who may reclaim after a restart of the server.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum StateEvent {
-    /// The client holds, or is about to hold, state that it may reclaim. Replaces what was recorded under the same key.
+    /// The client holds state that it may reclaim, or may be given some from now on. Replaces what was recorded under the same key.
     Holds(ReclaimRecord),
     /// The client may not reclaim: it is gone, or something of it was revoked (RFC 8881 section 8.4.3, first edge condition).
     Forgotten(ClientKey),

@@ -150,8 +150,8 @@ async fn without_anybody_to_wait_for_there_is_none(#[values(Minor::V1, Minor::V2
     let world = World::new();
     let server = world.boot().await;
     assert!(!server.service.grace().is_in_force());
-    // A client that never held anything, and one that is gone.
-    session(&server, "idle", minor).await;
+    // A client that could not hold anything yet, and one that is gone.
+    back(&server, "new", minor).await;
     let mut gone = session(&server, "gone", minor).await;
     let file = gone.open("file").await;
     gone.close(&file).await;
@@ -234,12 +234,47 @@ async fn it_does_not_wait_for_ever(#[values(Minor::V1, Minor::V2)] minor: Minor)
     server.clock.advance(ALMOST_GRACE);
     server.service.reap().await;
     assert_eq!(grace.remaining(now(&server)), SECOND);
-    client.reclaim(&fh).await.unwrap();
     server.clock.advance(SECOND);
     server.service.reap().await;
     assert_eq!(grace.remaining(now(&server)), Duration::ZERO);
     assert_eq!(client.reclaim(&fh).await.unwrap_err(), NFS4ERR_NO_GRACE);
     session(&server, "other", minor).await.open("file").await;
+    server.stop().await;
+}
+
+/// "Some additional time in order to allow a client to establish a new client ID and session and to effect lock reclaims may be added
+/// to the lease time": as long as reclaims come, up to once the time.
+#[rstest]
+#[tokio::test]
+async fn it_goes_on_while_somebody_reclaims(#[values(Minor::V1, Minor::V2)] minor: Minor) {
+    let (_world, server, fh) = three(minor).await;
+    let mut client = back(&server, "a", minor).await;
+    server.clock.advance(ALMOST_GRACE);
+    let mut reclaims = 0;
+    while client.reclaim(&fh).await.is_ok() {
+        reclaims += 1;
+        server.clock.advance(SECOND);
+        server.service.reap().await;
+        // The lease of the client is renewed by that; those that do not come back have no part in it.
+        assert_eq!(server.service.grace().is_in_force(), reclaims < 91);
+    }
+    assert_eq!(reclaims, 91, "from a second before the end to twice the time");
+    server.stop().await;
+}
+
+/// Who has completed is on record, though it holds nothing: whether it comes back does not depend on that.
+#[rstest]
+#[tokio::test]
+async fn who_could_have_held_something_is_waited_for(#[values(Minor::V1, Minor::V2)] minor: Minor) {
+    let world = World::new();
+    let server = world.boot().await;
+    session(&server, "idle", minor).await;
+    let server = world.reboot(server).await;
+    let grace = server.service.grace();
+    assert_eq!(grace.counts(), GraceCounts { entitled: 1, completed: 0 });
+    let mut idle = back(&server, "idle", minor).await;
+    assert_eq!(idle.complete().await, NFS4_OK);
+    assert!(!grace.is_in_force());
     server.stop().await;
 }
 

@@ -110,13 +110,30 @@ async fn who_learns_of_the_end_begins_anew(#[values(Minor::V1, Minor::V2)] minor
 
 #[rstest]
 #[tokio::test]
-async fn who_has_reclaimed_nothing_has_nothing_the_next_time(#[values(Minor::V1, Minor::V2)] minor: Minor) {
+async fn who_has_reclaimed_nothing_is_known_the_next_time(#[values(Minor::V1, Minor::V2)] minor: Minor) {
     let (world, server, fh) = two(minor).await;
     let server = world.reboot(server).await;
+    // It knows that it holds nothing, and may hold something from now on.
     assert_eq!(back(&server, "a", minor).await.complete().await, NFS4_OK);
     let server = world.reboot(server).await;
-    assert!(!may_reclaim(&server, "a", &fh, minor).await);
+    assert!(may_reclaim(&server, "a", &fh, minor).await);
     assert!(may_reclaim(&server, "b", &fh, minor).await);
+    server.stop().await;
+}
+
+/// Another user under the name of a client does not take its place on record, either.
+#[rstest]
+#[tokio::test]
+async fn an_impostor_before_the_second_restart(#[values(Minor::V1, Minor::V2)] minor: Minor) {
+    let (world, server, fh) = two(minor).await;
+    let server = world.reboot(server).await;
+    let mut impostor = Client::connect(&server).await;
+    impostor.act_as(1000, 1000, &[]);
+    let options = SessionOptions { minor, ..SessionOptions::default() };
+    let mut impostor = impostor.session_to_reclaim("a", options).await;
+    assert_eq!(impostor.complete().await, NFS4_OK);
+    let server = world.reboot(server).await;
+    assert!(may_reclaim(&server, "a", &fh, minor).await);
     server.stop().await;
 }
 

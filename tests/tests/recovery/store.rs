@@ -35,15 +35,17 @@ async fn no_open_without_a_record(#[values(Minor::V1, Minor::V2)] minor: Minor) 
     let mut other = session(&server, "other", minor).await;
     other.open("file").await;
     other.open("another").await;
-    let mut client = session(&server, "client", minor).await;
-    // Confirmed, but it holds nothing.
+    let mut client = back(&server, "client", minor).await;
+    // Confirmed, but it can hold nothing before its RECLAIM_COMPLETE.
     assert_eq!(recorded(&world), [b"other"]);
     world.store.break_down();
-    assert_eq!(client.try_open_new("file").await.unwrap_err(), NFS4ERR_DELAY);
+    assert_eq!(client.complete().await, NFS4ERR_DELAY);
+    assert_eq!(client.try_open_new("file").await.unwrap_err(), NFS4ERR_GRACE);
     assert!(!server.service.state().has_state(client.clientid));
     world.store.mend();
-    let file = client.try_open_new("file").await.unwrap();
+    assert_eq!(client.complete().await, NFS4_OK);
     assert_eq!(recorded(&world), [&b"client"[..], b"other"]);
+    let file = client.try_open_new("file").await.unwrap();
     // Who is recorded needs nothing more.
     world.store.break_down();
     client.try_open_new("another").await.unwrap();
@@ -149,13 +151,14 @@ async fn the_state_of_who_is_gone_stays_without_a_record(#[values(Minor::V1, Min
     other.open("something").await;
     world.store.break_down();
     let mut new = restarted(&server, "client", minor).await;
-    assert_eq!(new.complete().await, NFS4_OK);
+    assert_eq!(new.complete().await, NFS4ERR_DELAY);
     let write = open_args("file", WRITE, 0, "owner", OpenFlag4::NoCreate(()));
     assert_eq!(other.try_open(&["export"], &write).await.unwrap_err(), NFS4ERR_SHARE_DENIED);
     server.service.reap().await;
     assert_eq!(other.try_open(&["export"], &write).await.unwrap_err(), NFS4ERR_SHARE_DENIED);
     world.store.mend();
     // What the new incarnation holds is not taken for what the old one held.
+    assert_eq!(new.complete().await, NFS4_OK);
     new.open("another").await;
     server.service.reap().await;
     other.try_open(&["export"], &write).await.unwrap();

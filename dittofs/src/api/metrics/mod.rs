@@ -6,6 +6,7 @@
 mod callbacks;
 mod census;
 mod delegations;
+mod exports;
 mod family;
 
 use axum::extract::State;
@@ -20,13 +21,14 @@ use super::error::ApiError;
 
 pub(super) async fn metrics(State(state): State<ApiState>) -> Result<Response, ApiError> {
     let encoder = TextEncoder::new();
-    let text = encoder.encode_to_string(&gather(&state.service)).map_err(|error| {
+    let text = encoder.encode_to_string(&gather(&state.service).await).map_err(|error| {
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the metrics cannot be written: {error}"))
     })?;
     Ok(([(header::CONTENT_TYPE, encoder.format_type().to_owned())], text).into_response())
 }
 
 /// All metrics as they are now.
-fn gather(service: &Nfs4Service) -> Vec<MetricFamily> {
-    [census::gather(service), delegations::gather(service), callbacks::gather(service)].concat()
+async fn gather(service: &Nfs4Service) -> Vec<MetricFamily> {
+    let exports = exports::gather(service).await;
+    [census::gather(service), delegations::gather(service), callbacks::gather(service), exports].concat()
 }

@@ -17,23 +17,38 @@ pub(crate) struct Incarnation {
 #[derive(Debug)]
 pub(crate) struct Grace {
     ends: u64,
+    /// It may go on until then, as somebody reclaimed shortly before.
+    may_last: u64,
+    /// Longer it never lasts.
+    latest: u64,
     /// Who has something left to reclaim.
     waiting: Vec<Incarnation>,
     /// Who was on record when the server started, and is.
     on_record: Vec<Incarnation>,
 }
 
+/// How long the next reclaim is waited for at the end.
+const PER_RECLAIM: u64 = 5_000;
+
 impl Grace {
+    /// Whether it may be over.
     pub(crate) fn is_due(&self, now: u64) -> bool {
         now >= self.ends || self.waiting.is_empty()
+    }
+
+    /// Whether it must be, after the reaper was there.
+    fn is_overdue(&self, now: u64) -> bool {
+        now >= self.may_last || self.waiting.is_empty()
     }
 }
 
 /// Whether a client is on record as one that may reclaim after a crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum OnRecord {
-    /// It must be: it was given something.
+    /// It must be: it has said that it has reclaimed all.
     Must,
+    /// It must be if it was given what it asked for.
+    IfHolding,
     /// It makes no difference.
     #[default]
     May,
@@ -56,7 +71,7 @@ impl Model {
         self.grace.is_some()
     }
 
-    /// The server crashed, and these clients are on record: those who held state must be, those who lost some must not. `None` if
+    /// The server crashed, and these clients are on record: those who could hold state must be, those who lost some must not. `None` if
     /// there is no record.
     pub(crate) fn crash(&mut self, now: u64, on_record: Option<&[Incarnation]>) {
         if let Some(on_record) = on_record {
@@ -81,13 +96,18 @@ impl Model {
         let (waiting, on_record) =
             (on_record.unwrap_or_default().to_vec(), on_record.unwrap_or_default().to_vec());
         // As long as the lease, which is the least that it may be.
-        let grace = Grace { ends: now + self.lease, waiting, on_record };
+        let (ends, latest) = (now + self.lease, now + 2 * self.lease);
+        let grace = Grace { ends, may_last: ends, latest, waiting, on_record };
         self.grace = Some(grace).filter(|grace| !grace.waiting.is_empty());
     }
 
     fn check_record(&self, on_record: &[Incarnation]) {
         for record in self.records.iter().filter(|record| record.is_confirmed) {
-            let is_missed = record.reclaims.on_record == OnRecord::Must && self.has_state(record.id);
+            let is_missed = match record.reclaims.on_record {
+                OnRecord::Must => true,
+                OnRecord::IfHolding => self.has_state(record.id),
+                OnRecord::May | OnRecord::MustNot => false,
+            };
             assert!(!is_missed || on_record.contains(&record.incarnation()), "{record:?} is not on record");
         }
         let before = self.grace.as_ref().map(|grace| grace.on_record.clone()).unwrap_or_default();
@@ -116,7 +136,14 @@ impl Model {
 
     /// The reaper ends a grace period that is due.
     pub(crate) fn end_grace_if_due(&mut self, now: u64) {
-        self.grace.take_if(|grace| grace.is_due(now));
+        self.grace.take_if(|grace| grace.is_overdue(now));
+    }
+
+    /// A client asked for something that it says it held.
+    fn reclaims(&mut self, now: u64) {
+        if let Some(grace) = &mut self.grace {
+            grace.may_last = grace.may_last.max((now + PER_RECLAIM).min(grace.latest));
+        }
     }
 
     /// A client was confirmed.
@@ -134,7 +161,7 @@ impl Model {
     }
 
     /// Why a client may not ask for an open or a lock now.
-    pub(super) fn check_claim(&self, cx: &Cx, right: Right) -> Option<Status> {
+    pub(super) fn check_claim(&mut self, cx: &Cx, right: Right) -> Option<Status> {
         let record = self.record(cx.clientid()).expect("a client");
         let reclaims_still = record.protocol == Protocol::Sessions && !record.has_completed;
         match right {
@@ -143,6 +170,9 @@ impl Model {
             Right::New => (reclaims_still || self.is_in_grace()).then_some(NFS4ERR_GRACE),
             Right::Reclaim => {
                 let may = record.reclaims.has_standing && !record.has_completed && self.is_in_grace();
+                if may {
+                    self.reclaims(cx.now);
+                }
                 (!may).then_some(NFS4ERR_NO_GRACE)
             }
         }
@@ -155,31 +185,30 @@ impl Model {
             return;
         }
         let record = self.records.iter_mut().find(|record| record.id == id).expect("a record");
-        if !record.reclaims.has_standing || record.has_completed || record.protocol == Protocol::V4_0 {
-            record.reclaims.on_record = OnRecord::Must;
+        let is_kept =
+            record.reclaims.has_standing && !record.has_completed && record.protocol != Protocol::V4_0;
+        if !is_kept && record.reclaims.on_record != OnRecord::Must {
+            record.reclaims.on_record = OnRecord::IfHolding;
         }
     }
 
-    /// A client has reclaimed all.
+    /// A client has reclaimed all: from now on it may be given something, and is on record for that. Not one with revoked state that it
+    /// has not freed, and not another user under the name of one that may still reclaim.
     pub(super) fn reclaimed_all(&mut self, id: ClientId) {
-        let is_holding = self.has_state(id);
         let lost_some = self.revoked.iter().any(|revoked| revoked.client == id);
         let record = self.records.iter_mut().find(|record| record.id == id).expect("a record");
         record.reclaims.is_told = false;
-        if !record.reclaims.has_standing {
-            return;
+        let (incarnation, had_standing) = (record.incarnation(), record.reclaims.has_standing);
+        let is_namesake = |other: &Incarnation| other.owner == incarnation.owner;
+        let is_impostor =
+            !had_standing && self.grace.as_ref().is_some_and(|grace| grace.waiting.iter().any(is_namesake));
+        if !lost_some && !is_impostor {
+            record.reclaims.on_record = OnRecord::Must;
         }
-        let incarnation = record.incarnation();
-        match (is_holding, lost_some) {
-            (true, false) => record.reclaims.on_record = OnRecord::Must,
-            (true, true) => {}
-            (false, _) => record.reclaims.on_record = OnRecord::MustNot,
-        }
-        if let Some(grace) = &mut self.grace {
-            grace.waiting.retain(|other| other.owner != incarnation.owner);
-            if !is_holding {
-                grace.on_record.retain(|other| *other != incarnation);
-            }
+        if let Some(grace) = &mut self.grace
+            && had_standing
+        {
+            grace.waiting.retain(|other| !is_namesake(other));
         }
     }
 

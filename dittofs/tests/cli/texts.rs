@@ -1,14 +1,9 @@
-//! `dfs` as whoever starts it sees it: texts, exit codes, the line that says where it listens, and its end.
-//!
 //! Origin: what scripts and people rely on.
-//! RFC: none.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a failed step fails the test
+//! RFC: none, where a test does not name one.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read};
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::os::unix::ffi::OsStrExt;
-use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
 
 use dittofs_framework::attr::FATTR4_OPEN_ARGUMENTS;
 use dittofs_framework::proto::{NFS_PROGRAM, NFS_V4, OPEN_ARGS_SHARE_ACCESS_WANT_ANY_DELEG, OpenArguments4};
@@ -16,72 +11,25 @@ use dittofs_framework::testing::{RpcClient, RpcCredential, RpcError, RpcTarget};
 use dittofs_tests::callbacks::{CallbackListener, Callbacks};
 use dittofs_tests::{Client, ClientV4_0};
 use rstest::rstest;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
+
+use crate::program::{Server, dfs, run, text};
 
 const NULL: RpcTarget = RpcTarget { program: NFS_PROGRAM, version: NFS_V4, procedure: 0 };
 
-fn dfs(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dfs"));
-    command.args(args).env_remove("DFS_LOG").env_remove("DFS_API").env_remove("COLUMNS").stdin(Stdio::null());
-    command
-}
-
-fn run(args: &[&str]) -> Output {
-    dfs(args).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
-}
-
 const START: [&str; 4] = ["start", "--ephemeral", "--listen", "127.0.0.1:0"];
 
-/// `dfs start --ephemeral` on a free port; ends with the test.
-struct Server {
-    child: Child,
-    stderr: BufReader<ChildStderr>,
-    addr: SocketAddr,
-}
-
-impl Server {
-    fn start(args: &[&str]) -> Self {
-        Self::of(dfs(&START).args(args))
-    }
-
-    fn of(command: &mut Command) -> Self {
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        stderr.read_line(&mut line).unwrap();
-        let addr = line.strip_prefix("listening on ").unwrap_or_else(|| panic!("{line}"));
-        Self { child, stderr, addr: addr.trim_end().parse().unwrap() }
-    }
-
-    fn send(&self, signal: Signal) {
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, signal).unwrap();
-    }
-
-    /// Waits for its end; the status, and what it said after its first line.
-    fn end(&mut self) -> (ExitStatus, String) {
-        let mut said = String::new();
-        self.stderr.read_to_string(&mut said).unwrap();
-        (self.child.wait().unwrap(), said)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// `dfs start --ephemeral` on a free port.
+fn start(args: &[&str]) -> Server {
+    Server::of(dfs(&START).args(args))
 }
 
 #[rstest]
-#[case::dfs(&["--help"], include_str!("expected/help.txt"))]
-#[case::start(&["start", "--help"], include_str!("expected/start-help.txt"))]
-#[case::status(&["status", "--help"], include_str!("expected/status-help.txt"))]
-#[case::ops(&["ops", "--help"], include_str!("expected/ops-help.txt"))]
+#[case::dfs(&["--help"], include_str!("../expected/help.txt"))]
+#[case::start(&["start", "--help"], include_str!("../expected/start-help.txt"))]
+#[case::status(&["status", "--help"], include_str!("../expected/status-help.txt"))]
+#[case::fsck(&["fsck", "--help"], include_str!("../expected/fsck-help.txt"))]
+#[case::ops(&["ops", "--help"], include_str!("../expected/ops-help.txt"))]
 fn help(#[case] args: &[&str], #[case] expected: &str) {
     let output = run(args);
     assert!(output.status.success());
@@ -100,7 +48,7 @@ fn version() {
 fn without_a_command_it_shows_its_help_and_fails() {
     let output = run(&[]);
     assert_eq!(output.status.code(), Some(2));
-    assert_eq!(text(&output.stderr), include_str!("expected/help.txt"));
+    assert_eq!(text(&output.stderr), include_str!("../expected/help.txt"));
 }
 
 /// `just op-table` writes the file anew.
@@ -108,13 +56,36 @@ fn without_a_command_it_shows_its_help_and_fails() {
 fn the_table_of_operations_in_the_documentation_is_the_programs() {
     let output = run(&["ops"]);
     assert!(output.status.success());
-    assert_eq!(text(&output.stdout), include_str!("../../docs/op-table.md"), "run `just op-table`");
+    assert_eq!(text(&output.stdout), include_str!("../../../docs/op-table.md"), "run `just op-table`");
 }
 
 #[rstest]
 #[case::unknown_command(&["stop"], "unrecognized subcommand 'stop'")]
 #[case::unknown_flag(&["start", "--ephemeral", "--verbose"], "unexpected argument '--verbose' found")]
-#[case::no_storage(&["start"], "the following required arguments were not provided: --ephemeral")]
+#[case::in_memory_and_kept(
+    &["start", "--ephemeral", "--data-dir", "/srv"],
+    "the argument '--ephemeral' cannot be used with '--data-dir <DIR>'"
+)]
+#[case::in_memory_and_a_share(
+    &["start", "--ephemeral", "--share", "a"],
+    "the argument '--ephemeral' cannot be used with '--share <NAME>'"
+)]
+#[case::in_memory_and_a_directory(
+    &["start", "--ephemeral", "--directory", "a=/srv"],
+    "the argument '--ephemeral' cannot be used with '--directory <NAME=PATH>'"
+)]
+#[case::capacity_without_memory(
+    &["start", "--capacity-mib", "9"],
+    "the following required arguments were not provided: --ephemeral"
+)]
+#[case::no_name_for_a_share(
+    &["start", "--share", "a/b"],
+    "invalid value 'a/b' for '--share <NAME>': a name has up to 64 letters, digits, '-', '_' and '.', and does not begin with '.'"
+)]
+#[case::no_path_of_a_directory(
+    &["start", "--directory", "a"],
+    "invalid value 'a' for '--directory <NAME=PATH>': it is not NAME=PATH"
+)]
 #[case::address_without_port(
     &["start", "--ephemeral", "--listen", "127.0.0.1"],
     "invalid value '127.0.0.1' for '--listen <ADDR:PORT>': invalid socket address syntax"
@@ -205,7 +176,7 @@ fn an_address_that_is_not_of_this_machine_gets_one_line() {
 #[case::interrupt(Signal::INT)]
 #[tokio::test]
 async fn a_signal_drains_it(#[case] signal: Signal) {
-    let mut server = Server::start(&[]);
+    let mut server = start(&[]);
     let mut client = RpcClient::connect(server.addr).await.unwrap();
     client.call(NULL, &RpcCredential::none(), &()).await.unwrap();
     let mut idle = RpcClient::connect(server.addr).await.unwrap();
@@ -222,9 +193,8 @@ async fn a_signal_drains_it(#[case] signal: Signal) {
 
 #[test]
 fn it_says_how_to_mount_the_share() {
-    let mut server = Server::start(&["--lease", "20", "--capacity-mib", "64"]);
-    let mut line = String::new();
-    server.stderr.read_line(&mut line).unwrap();
+    let mut server = start(&["--lease", "20", "--capacity-mib", "64"]);
+    let line = server.line();
     let command = format!("mount -t nfs4 -o vers=4.2,port={} 127.0.0.1:/export /mnt", server.addr.port());
     assert!(line.contains(&command), "{line}");
     server.send(Signal::TERM);
@@ -252,9 +222,8 @@ fn an_api_that_others_reach_is_warned_of() {
 
 #[test]
 fn it_says_where_its_api_is_and_ends_with_it() {
-    let mut server = Server::start(&["--api", "127.0.0.1:0"]);
-    let mut line = String::new();
-    server.stderr.read_line(&mut line).unwrap();
+    let mut server = start(&["--api", "127.0.0.1:0"]);
+    let line = server.line();
     let api = line.strip_prefix("API on ").unwrap_or_else(|| panic!("{line}")).trim_end();
     let status = run(&["status", "--api", api]);
     assert!(status.status.success(), "{}", text(&status.stderr));
@@ -270,7 +239,7 @@ fn it_says_where_its_api_is_and_ends_with_it() {
 #[case::not_given(&["--no-delegations"], false)]
 #[tokio::test]
 async fn delegations_are_given_unless_it_is_told_not_to(#[case] args: &[&str], #[case] given: bool) {
-    let server = Server::start(args);
+    let server = start(args);
     let mut session = Client::connect_to(server.addr).await.session("client").await;
     let root = session.share().await;
     let arguments: OpenArguments4 = session.attribute(&root, FATTR4_OPEN_ARGUMENTS).await;
@@ -286,7 +255,7 @@ async fn a_client_is_called_at_its_own_address_unless_any_is_allowed(
     #[case] args: &[&str],
     #[case] calls: usize,
 ) {
-    let server = Server::start(args);
+    let server = start(args);
     let callbacks = Callbacks::new(0);
     let elsewhere = CallbackListener::start_at(&callbacks, "127.0.0.2:0".parse().unwrap()).await;
     let named = elsewhere.setclientid_args("elsewhere", [1; 8]);
