@@ -15,7 +15,7 @@ lint:
 bench:
     cargo bench -p dittofs-tests
 
-# A real Linux client against the memory share; `just linux --only git` runs one job.
+# A real Linux client against all kinds of shares; `just linux --only git` runs one job.
 linux *ARGS:
     tests/linux-client/prepare
     tests/linux-client/run {{ARGS}}
