@@ -15,7 +15,7 @@ pub(crate) const NAME_MAX: usize = 255;
 /// Longest path.
 const PATH_MAX: usize = 4096;
 /// Most members and objects together: what a short archive can claim is no reason to fill the memory.
-const TREE_MAX: usize = 1 << 23;
+const TREE_MAX: usize = 1 << 21;
 
 /// An object: its place in the tree's list. Numbers come from the order of the archive, so the same archive has the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

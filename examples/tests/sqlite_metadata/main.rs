@@ -17,5 +17,6 @@ mod store;
 #[path = "../../examples/sqlite_metadata/writer.rs"]
 mod writer;
 
+mod file_system;
 mod own;
 mod promises;
