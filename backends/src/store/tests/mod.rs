@@ -1,4 +1,8 @@
 //! Tests of the file system of two stores.
 
+mod faults;
+mod history;
 mod in_memory;
+mod order;
+mod stores;
 mod suite;
