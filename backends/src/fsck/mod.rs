@@ -23,7 +23,7 @@
 //!
 //! # Cost
 //! All of the metadata is read twice, in order, and each name and extended attribute looked up once; sizes of contents are read once,
-//! contents not at all. Memory: some 14 bytes for an object and 80 more for a directory, while vectors grow up to three times as much:
+//! contents not at all. Memory: some 14 bytes for an object and 90 more for a directory, while vectors grow up to three times as much:
 //! 10 million objects take 150 to 500 MB.
 
 mod entries;

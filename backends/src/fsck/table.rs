@@ -58,6 +58,9 @@ pub(super) struct Dir {
     pub(super) is_changed: bool,
 }
 
+/// What the module's documentation says that a directory takes.
+const _: () = assert!(size_of::<Dir>() <= 90);
+
 impl Table {
     /// Adds an object whose number is larger than all before.
     pub(super) fn push(&mut self, ino: Ino, file_type: FileType, directory: Option<DirectoryRecord>) {

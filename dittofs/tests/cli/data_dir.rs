@@ -89,6 +89,19 @@ fn what_is_wrong_is_said_and_left(#[case] file: &str, #[case] content: Option<&s
 }
 
 #[test]
+fn a_key_that_others_may_read_is_warned_of() {
+    let data = Data::new();
+    data.start(&[]).stop();
+    let key = data.path().join("server");
+    for (mode, is_warned) in [(0o600, false), (0o640, true)] {
+        std::fs::set_permissions(&key, PermissionsExt::from_mode(mode)).unwrap();
+        let server = data.start(&[]);
+        assert_eq!(server.before.contains("others may read the key"), is_warned, "{}", server.before);
+        server.stop();
+    }
+}
+
+#[test]
 fn two_exports_of_one_name_are_refused() {
     let data = Data::new();
     assert_eq!(data.refused(&["--share", "a", "--share", "a"]), "dfs: two exports have the name a");

@@ -35,7 +35,9 @@ pub(crate) fn complaint(output: &Output, status: i32) -> &str {
 /// `dfs start` on a free port; ends with the test.
 pub(crate) struct Server {
     child: Child,
-    pub(crate) stderr: BufReader<ChildStderr>,
+    stderr: BufReader<ChildStderr>,
+    /// What it said before it was ready.
+    pub(crate) before: String,
     pub(crate) addr: SocketAddr,
 }
 
@@ -52,7 +54,7 @@ impl Server {
             }
             said.push_str(&line);
         };
-        Self { child, stderr, addr }
+        Self { child, stderr, before: said, addr }
     }
 
     pub(crate) fn id(&self) -> u32 {
