@@ -17,6 +17,8 @@ const CACHE: u64 = 64 << 20;
 const MEMTABLE: u64 = 16 << 20;
 /// When journals reach this, what is in them is written as tables. What an open has to read.
 const JOURNALS: u64 = 64 << 20;
+/// Tables that were not merged yet: the engine lets batches wait from 30 on.
+const UNMERGED: usize = 20;
 /// Tables that are kept open.
 const OPEN_TABLES: usize = 256;
 
@@ -139,8 +141,12 @@ impl Engine {
         self.space.sealed_memtable_count() == 0
     }
 
+    /// Whether so many tables wait to be merged that batches may soon have to wait for it.
+    pub(super) fn is_behind(&self) -> bool {
+        self.space.l0_table_count() >= UNMERGED
+    }
+
     /// Whether it has stopped.
-    #[cfg(test)]
     pub(super) fn is_stopped(&self) -> bool {
         self.database.persist(PersistMode::Buffer).is_err()
     }

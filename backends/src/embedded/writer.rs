@@ -60,13 +60,16 @@ impl Writer {
         }
         let number = self.applied + 1;
         let changes = Changes::new(batch, number);
-        if !self.reserve.admits(changes.bytes, changes.grows) {
+        if !self.reserve.admits(changes.bytes, changes.grows) || self.is_held_up() {
             return Err(StorageError::NoSpace);
         }
         let mut result = self.commit(&changes);
         if matches!(result, Err(EngineError::Stopped)) {
             // It has not begun with this batch.
             self.restart()?;
+            if self.is_held_up() {
+                return Err(StorageError::NoSpace);
+            }
             result = self.commit(&changes);
         }
         match result {
@@ -82,6 +85,18 @@ impl Writer {
             Err(EngineError::Stopped) => Err(StorageError::NoSpace),
             Err(EngineError::Failed(error)) => Err(self.fail(error)),
         }
+    }
+
+    /// Whether merges are far behind since the engine stopped: it would wait for them, and they may find no room again. When they have
+    /// caught up, the stop is forgotten.
+    fn is_held_up(&mut self) -> bool {
+        let Some(at) = self.reopened else { return false };
+        let engine = self.shared.engine.read();
+        let is_behind = engine.as_ref().is_ok_and(|engine| engine.is_behind() && !engine.is_stopped());
+        if !is_behind && at.elapsed() >= REOPEN_AFTER {
+            self.reopened = None;
+        }
+        is_behind
     }
 
     fn commit(&self, changes: &Changes) -> Result<(), EngineError> {
