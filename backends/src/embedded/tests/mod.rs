@@ -1,6 +1,7 @@
 mod crash;
 mod damage;
 mod directory;
+mod file_system;
 mod fixture;
 mod full;
 mod reopen;
