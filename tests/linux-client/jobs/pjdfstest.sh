@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # about: the POSIX suite pjdfstest, as two users
-# steps: embedded/default embedded/actimeo=0 posix/default posix/actimeo=0 memory/default
+# steps: embedded/default embedded/actimeo=0 posix/default memory/default
 # checks: 382
 # limit: 600
 set -euo pipefail
