@@ -139,7 +139,7 @@ impl ContentStore for LocalContentStore {
 
     async fn truncate(&self, id: Ino, len: u64) -> StorageResult<ContentSize> {
         check_range(self.max_len(), 0, len)?;
-        self.wait_for(move |shared| shared.make(id)?.truncate(len)).await
+        self.wait_for(move |shared| shared.truncate(id, len)).await
     }
 
     async fn allocate(&self, id: Ino, offset: u64, len: u64) -> StorageResult<ContentSize> {

@@ -168,6 +168,17 @@ impl Shared {
         }
     }
 
+    /// Cuts a file off or extends it. Waits for the device.
+    pub(super) fn truncate(&self, id: Ino, len: u64) -> StorageResult<ContentSize> {
+        let file = self.make(id)?;
+        let size = file.truncate(len)?;
+        if len == 0 {
+            self.failed.lock().remove(&id);
+            file.sync.forget_failure();
+        }
+        Ok(size)
+    }
+
     /// Removes a file. Waits for the device.
     pub(super) fn remove(&self, id: Ino) -> StorageResult<()> {
         match rustix::fs::unlinkat(&self.root, file_path(id), AtFlags::empty()) {

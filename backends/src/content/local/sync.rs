@@ -2,8 +2,8 @@
 //!
 //! When a flush fails, Linux tells so once and marks the pages clean: the next one succeeds, and the bytes are gone. So contents of which a
 //! flush failed have failed for good: every later [`sync`](dittofs_framework::storage::ContentStore::sync) of them fails
-//! likewise, until they are removed or the store is opened again by somebody who knows that what was not durable may be lost. They can still
-//! be read and written.
+//! likewise, until nothing of what may be lost is left (they are cut to nothing, or removed) or the store is opened again by somebody who
+//! knows that what was not durable may be lost. They can still be read and written.
 
 use std::sync::Arc;
 
@@ -37,6 +37,11 @@ struct State {
 impl SyncState {
     pub(super) fn new(failed: Option<StorageError>) -> Self {
         Self { state: Mutex::new(State { failed, ..State::default() }), flushing: Mutex::default() }
+    }
+
+    /// All bytes are gone on purpose: none of them can be lost any more.
+    pub(super) fn forget_failure(&self) {
+        self.state.lock().failed = None;
     }
 
     /// Whether changes are not durable; what is lost does not count.

@@ -149,6 +149,22 @@ async fn a_failure_is_not_repaired_by_another_flush(#[case] errno: Errno) {
 }
 
 #[tokio::test]
+async fn what_is_cut_to_nothing_has_nothing_to_lose() {
+    let place = Place::new(100);
+    let store = place.store();
+    write(&store, FILE, 0, 10).await;
+    *place.tricks.next_sync.lock() = Some(Errno::IO);
+    store.sync(FILE).await.unwrap_err();
+    store.truncate(FILE, 5).await.unwrap();
+    store.sync(FILE).await.unwrap_err();
+    store.truncate(FILE, 0).await.unwrap();
+    write(&store, FILE, 0, 10).await;
+    let before = place.tricks.syncs();
+    store.sync(FILE).await.unwrap();
+    assert_eq!(place.tricks.syncs(), before + 1, "what was written since is flushed");
+}
+
+#[tokio::test]
 async fn a_store_that_is_opened_again_has_forgotten_failures() {
     let place = Place::new(100);
     let store = place.store();
