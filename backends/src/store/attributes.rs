@@ -53,9 +53,13 @@ impl Volume {
         }
         let _contents = inode.contents.write().await;
         self.cut(inode).await?;
-        let is_written = inode.read_live()?.unsaved == Unsaved::Written;
-        if is_written {
-            // The new record is durable at once, and so has to be what it speaks of.
+        let is_behind = {
+            let state = inode.read_live()?;
+            let grows = size > state.record.size && state.has_contents;
+            grows || state.unsaved == Unsaved::Written
+        };
+        if is_behind {
+            // The new record is durable at once, and so has to be what it speaks of: what was written, and that what was cut before is gone.
             self.sync(inode).await?;
         }
         let (ticket, shrinks) = {

@@ -104,7 +104,7 @@ impl Volume {
             let places = known.iter_mut().filter(|known| matches!(known, Known::Missing));
             for (place, record) in places.zip(found) {
                 if let Some(record) = record {
-                    *place = Known::Stored(Box::new(record));
+                    *place = Known::Stored(Box::new(self.renewed(record)));
                 }
             }
         }

@@ -61,7 +61,8 @@ pub(super) struct Volume {
     pub(super) keeps_orphans: AtomicBool,
     /// Whether the stores go with the process.
     pub(super) volatile: bool,
-    /// The least value of the change attribute after a change: larger than all that an earlier start gave.
+    /// The least value of the change attribute of a file, and of anything else after a change: larger than all that an earlier start
+    /// gave.
     pub(super) floor: u64,
     id: [u8; 8],
     clock: WallClock,
@@ -186,11 +187,22 @@ impl Volume {
             if record.nlink == 0 && !or_orphan {
                 return Err(FsError::Stale);
             }
-            if let Some((inode, to_save)) = self.cache.insert_loaded(ino, State::loaded(record), is_current) {
+            if let Some((inode, to_save)) =
+                self.cache.insert_loaded(ino, State::loaded(self.renewed(record)), is_current)
+            {
                 self.save_later(to_save);
                 return Ok(inode);
             }
         }
+    }
+
+    /// A record as it is in this start. An earlier one may have written to the file without its record, and a crash taken some of that:
+    /// clients are to take the file for changed.
+    pub(super) fn renewed(&self, mut record: InodeRecord) -> InodeRecord {
+        if record.file_type == FileType::Reg {
+            record.change = record.change.max(self.floor);
+        }
+        record
     }
 
     /// Has inodes saved when somebody has time.
@@ -290,6 +302,8 @@ impl Volume {
     /// A transaction failed: what it and the one behind it changed in memory is loaded again.
     async fn undo(&self, failed: Transaction, error: &StorageError) {
         log_limited!(error, %error, "a change of metadata failed");
+        // Among it can be the records of files that were written to: clients have to write that again.
+        self.lose_unstable();
         let behind = self.journal.undo();
         let volume = loop {
             match self.reload(failed.touched.iter().chain(&behind.touched)).await {
