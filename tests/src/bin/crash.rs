@@ -75,7 +75,7 @@ fn in_scratch(arguments: &Arguments) -> io::Result<ExitCode> {
         })
     } else {
         let Arguments { kills, seed, fsck_every, .. } = *arguments;
-        runtime.block_on(run(&Options { program, seed, kills, fsck_every })).map(|figures| {
+        runtime.block_on(run(program, &Options { seed, kills, fsck_every })).map(|figures| {
             print_detail(&figures);
             println!("{}, 0 lost, 0 returned, fsck clean", line(&figures, seconds()));
         })

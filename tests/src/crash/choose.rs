@@ -24,6 +24,8 @@ pub(super) struct Chooser<'a> {
     pub(super) prefix: &'a str,
     /// Whether it may have files open.
     pub(super) opens: Opens,
+    /// Whether something is made to fail, which may take what was not committed.
+    pub(super) may_fail: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -223,14 +225,15 @@ impl Chooser<'_> {
 
     fn sparse(&self, random: &mut Random) -> Option<Op> {
         let node = self.any_file(random)?;
-        let size = self.world.node(node).contents()?.current().len();
+        let contents = self.world.node(node).contents()?;
+        let size = contents.current().len();
         let (offset, len) = (random.below(LONGEST / 2), 1 + random.below(LONGEST / 2));
         match random.below(3) {
             0 => Some(Op::Allocate { node, offset, len }),
             1 => Some(Op::Deallocate { node, offset, len }),
             _ => {
                 let to = self.any_file(random)?;
-                (to != node && size > 0).then_some(())?;
+                (to != node && size > 0 && (contents.is_settled() || !self.may_fail)).then_some(())?;
                 let from_offset = random.below(size);
                 let len = 1 + random.below(size - from_offset);
                 let to_offset = random.below(LONGEST - len + 1);

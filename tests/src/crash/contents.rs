@@ -9,18 +9,28 @@ pub(super) struct Contents {
     stable: Vec<u8>,
     /// Writes that were not committed, in their order.
     newer: Vec<Newer>,
+    /// Whether some of them were lost, as the server told by its write verifier, and a COMMIT says nothing of them.
+    is_in_doubt: bool,
     /// Tells `current` from all that the file ever was.
     version: u64,
-    stable_version: u64,
+    /// The same of `stable`, if clients have seen that.
+    stable_version: Option<u64>,
 }
 
 #[derive(Debug, Clone)]
 struct Newer {
     offset: usize,
     data: Vec<u8>,
+    /// Whether a part of it, from its start on, may be all that there is.
+    is_partial: bool,
 }
 
 impl Newer {
+    /// Whether it makes contents so long.
+    fn ends_at(&self, len: usize) -> bool {
+        self.end() == len || self.is_partial && (self.offset..self.end()).contains(&len)
+    }
+
     fn end(&self) -> usize {
         self.offset + self.data.len()
     }
@@ -31,10 +41,14 @@ impl Newer {
 
     /// What is left of it outside of a range.
     fn without(&self, range: &Range<usize>) -> Vec<Self> {
+        if self.data.is_empty() {
+            return vec![self.clone()];
+        }
         let before = range.start.clamp(self.offset, self.end()) - self.offset;
         let after = range.end.clamp(self.offset, self.end()) - self.offset;
-        let head = Self { offset: self.offset, data: self.data[..before].to_vec() };
-        let tail = Self { offset: self.offset + after, data: self.data[after..].to_vec() };
+        let Self { offset, is_partial, .. } = *self;
+        let head = Self { offset, data: self.data[..before].to_vec(), is_partial };
+        let tail = Self { offset: offset + after, data: self.data[after..].to_vec(), is_partial };
         [head, tail].into_iter().filter(|part| !part.data.is_empty()).collect()
     }
 }
@@ -49,7 +63,14 @@ pub(super) enum Keeps {
 impl Contents {
     /// Contents that a reading client found, which no crash undoes.
     pub(super) fn of(found: Vec<u8>, version: u64) -> Self {
-        Self { stable: found.clone(), current: found, newer: Vec::new(), version, stable_version: version }
+        Self {
+            stable: found.clone(),
+            current: found,
+            newer: Vec::new(),
+            is_in_doubt: false,
+            version,
+            stable_version: Some(version),
+        }
     }
 
     /// As clients see it.
@@ -65,12 +86,20 @@ impl Contents {
         put(&mut self.current, offset, data);
         self.version = version;
         match keeps {
-            Keeps::OnceCommitted => self.newer.push(Newer { offset, data: data.to_vec() }),
+            Keeps::OnceCommitted => self.newer.push(Newer { offset, data: data.to_vec(), is_partial: false }),
             Keeps::Always => {
                 put(&mut self.stable, offset, data);
                 self.forget_newer(&(offset..offset + data.len()));
-                self.stable_version = version;
+                self.note_stable();
             }
+        }
+    }
+
+    /// A copy that was under way: any part of it from its start on may be there.
+    pub(super) fn write_in_part(&mut self, offset: usize, data: &[u8], version: u64) {
+        self.write(offset, data, Keeps::OnceCommitted, version);
+        if let Some(last) = self.newer.last_mut() {
+            last.is_partial = true;
         }
     }
 
@@ -78,7 +107,7 @@ impl Contents {
     pub(super) fn grow(&mut self, size: usize, version: u64) {
         if size > self.current.len() {
             self.current.resize(size, 0);
-            self.newer.push(Newer { offset: size, data: Vec::new() });
+            self.newer.push(Newer { offset: size, data: Vec::new(), is_partial: false });
             self.version = version;
         }
     }
@@ -90,14 +119,27 @@ impl Contents {
         self.newer.retain(|newer| !newer.data.is_empty());
         self.forget_newer(&(size..usize::MAX));
         self.version = version;
-        self.stable_version = version;
+        self.note_stable();
     }
 
     /// COMMIT of all.
     pub(super) fn commit(&mut self) {
+        if self.is_in_doubt {
+            return;
+        }
         self.stable.clone_from(&self.current);
         self.newer.clear();
-        self.stable_version = self.version;
+        self.note_stable();
+    }
+
+    /// The write verifier has changed.
+    pub(super) fn doubt(&mut self) {
+        self.is_in_doubt |= !self.newer.is_empty();
+    }
+
+    /// Whether there is nothing in it that a failure may take.
+    pub(super) fn is_settled(&self) -> bool {
+        self.newer.is_empty()
     }
 
     /// What is wrong with what was found after a crash.
@@ -106,7 +148,7 @@ impl Contents {
             return Ok(());
         }
         let (len, stable) = (found.len(), self.stable.len());
-        if len != stable && !self.newer.iter().any(|newer| newer.end() == len && len > stable) {
+        if len != stable && !self.newer.iter().any(|newer| newer.ends_at(len) && len > stable) {
             return Err(format!("{len} bytes long, stable are {stable}, seen were {}", self.current.len()));
         }
         let is_wrong = |at: usize, byte: u8| {
@@ -136,10 +178,14 @@ impl Contents {
     pub(super) fn adopt(&mut self, found: &[u8], fresh: u64) {
         let version = match found {
             _ if found == self.current => self.version,
-            _ if found == self.stable && self.newer.is_empty() => self.stable_version,
+            _ if found == self.stable => self.stable_version.unwrap_or(fresh),
             _ => fresh,
         };
         *self = Self::of(found.to_vec(), version);
+    }
+
+    fn note_stable(&mut self) {
+        self.stable_version = (self.stable == self.current).then_some(self.version);
     }
 
     fn forget_newer(&mut self, range: &Range<usize>) {
@@ -225,8 +271,15 @@ mod tests {
         let mut kept = contents();
         kept.adopt(b"sNEWle\0\0more", 9);
         assert_eq!(kept.version(), 3);
+        let mut old = contents();
+        old.adopt(b"stable", 9);
+        assert_eq!(old.version(), 1);
         let mut mixed = contents();
         mixed.adopt(b"sNEWle", 9);
         assert_eq!(mixed.version(), 9);
+        let mut unseen = contents();
+        unseen.write(0, b"x", Keeps::Always, 4);
+        unseen.adopt(b"xtable", 9);
+        assert_eq!(unseen.version(), 9);
     }
 }

@@ -45,6 +45,8 @@ impl fmt::Display for Fault {
 pub(super) enum Stop {
     /// The connection has ended.
     Gone,
+    /// An operation was answered with an error.
+    Refused(String),
     /// Something is not as it must be.
     Fault(Fault),
 }

@@ -25,6 +25,7 @@ use super::fault::{Fault, Step, Stop};
 use super::op::Data;
 use super::process::{Program, Server};
 use super::send::wide;
+use super::subject::Life;
 use super::wire::{Attributes, Link, good, unexpected, wanted};
 use crate::{BOTH, mode_attr, put, walk};
 
@@ -82,6 +83,7 @@ pub async fn fill(program: &Program) -> Result<Filled, Failure> {
 fn failure(stop: Stop, server: Option<&Server>) -> Failure {
     let fault = match stop {
         Stop::Gone => Fault::wrong("the server ended the connection"),
+        Stop::Refused(what) => Fault::wrong(what),
         Stop::Fault(fault) => fault,
     };
     let context = server.map(Server::last_lines).unwrap_or_default();
@@ -89,10 +91,10 @@ fn failure(stop: Stop, server: Option<&Server>) -> Failure {
 }
 
 async fn begin(program: &Program, life: u64) -> Step<(Server, Link, NfsFh4)> {
-    let mut server = program.start().map_err(|error| Fault::wrong(format!("dfs does not start: {error}")))?;
-    let addresses = server.ready().await.map_err(Fault::wrong)?;
+    let mut server = program.spawn().map_err(|error| Fault::wrong(format!("dfs does not start: {error}")))?;
+    let addr = server.ready().await.map_err(Fault::wrong)?;
     // Another client each time: nobody has anything to reclaim.
-    let mut link = Link::connect(addresses.nfs, Minor::V2, "filler", life.to_be_bytes()).await?;
+    let mut link = Link::connect(addr, Minor::V2, "filler", life.to_be_bytes()).await?;
     link.complete().await?;
     let find = |link: &mut Link| walk(link.compound(), &["export"]).op::<GetAttr>(&wanted());
     let share = good(link.run(find).await?)?.get::<GetAttr>();
@@ -122,7 +124,7 @@ impl Disk<'_> {
 
     /// The server is killed and starts again, on a disk as it is.
     async fn restart(&mut self) -> Step<()> {
-        self.server.kill().map_err(Fault::wrong)?;
+        self.server.kill().await.map_err(Fault::wrong)?;
         self.fsck()?;
         self.lives += 1;
         (self.server, self.link, self.share) = begin(self.program, self.lives).await?;

@@ -14,11 +14,14 @@ mod op;
 mod process;
 mod scan;
 mod send;
+mod stores;
+mod subject;
 mod verify;
 mod wire;
 mod worker;
 
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use dittofs_framework::proto::Minor;
 use tokio::task::JoinSet;
@@ -26,23 +29,22 @@ use tokio::task::JoinSet;
 pub use self::fault::{Fault, FaultKind};
 pub use self::full_disk::{Filled, fill};
 pub use self::process::{Program, scratch};
+pub use self::stores::Stores;
 
 use self::choose::Opens;
 use self::fault::Stop;
-use self::process::{Addresses, Server};
+use self::subject::{Life, Subject};
 use self::worker::Worker;
 use crate::Random;
 
 /// What a run is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// The server.
-    pub program: Program,
     /// Where the load and the moments of the kills come from. The load comes again with it, the timing of the threads does not.
     pub seed: u64,
     /// How often the server is killed.
     pub kills: u64,
-    /// `dfs fsck` looks at the data directory after so many kills.
+    /// What the server left is checked after so many kills.
     pub fsck_every: u64,
 }
 
@@ -57,7 +59,7 @@ pub struct Figures {
     pub acknowledged: u64,
     /// Operations that were not answered when the server was killed.
     pub in_flight: u64,
-    /// Times that `dfs fsck` looked.
+    /// Checks of what the server left.
     pub fscks: u64,
     /// Grace periods that ended when the last client had reclaimed.
     pub graces: u64,
@@ -95,16 +97,18 @@ const ERA: u64 = 5;
 const GRACE_END: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Runs the load and kills the server as often as it says.
-pub async fn run(options: &Options) -> Result<Figures, Failure> {
-    let mut run = Run::new(options.clone());
-    match run.all().await {
-        Ok(()) => Ok(run.figures()),
-        Err(failure) => Err(Failure { figures: run.figures(), ..failure }),
-    }
+/// Runs the load on a program, and kills it as often as the options say.
+pub async fn run(program: Program, options: &Options) -> Result<Figures, Failure> {
+    Run::new(program, *options).finish().await
 }
 
-struct Run {
+/// Runs the load on a server in this process, whose stores lose power.
+pub async fn run_on_stores(stores: Stores, options: &Options) -> Result<Figures, Failure> {
+    Run::new(stores, *options).finish().await
+}
+
+struct Run<S> {
+    subject: S,
     options: Options,
     random: Random,
     workers: Vec<Worker>,
@@ -113,7 +117,7 @@ struct Run {
 
 #[derive(Clone, Copy)]
 enum Phase {
-    Recover(Addresses),
+    Recover(SocketAddr),
     Verify,
     Work,
 }
@@ -124,44 +128,53 @@ enum Ended {
     Killed,
 }
 
-impl Run {
-    fn new(options: Options) -> Self {
+impl<S: Subject> Run<S> {
+    fn new(subject: S, options: Options) -> Self {
         let mut random = Random::new(options.seed);
         let minors = Minor::ALL.iter().flat_map(|minor| [*minor; CLIENTS]).enumerate();
         let workers = minors.map(|(number, minor)| Worker::new(number, minor, random.u64())).collect();
-        Self { options, random, workers, figures: Figures::default() }
+        Self { subject, options, random, workers, figures: Figures::default() }
     }
 
-    fn figures(&self) -> Figures {
-        Figures {
+    async fn finish(mut self) -> Result<Figures, Failure> {
+        let ended = self.all().await;
+        let figures = Figures {
             acknowledged: self.workers.iter().map(|worker| worker.acknowledged).sum(),
             in_flight: self.workers.iter().map(|worker| worker.in_flight).sum(),
             ..self.figures
-        }
+        };
+        ended.map(|()| figures).map_err(|failure| Failure { figures, ..failure })
     }
 
     async fn all(&mut self) -> Result<(), Failure> {
         while self.figures.kills < self.options.kills {
             self.one_life().await?;
             if self.figures.kills.is_multiple_of(self.options.fsck_every) {
-                self.fsck()?;
+                self.check().await?;
             }
         }
-        let mut server = self.start()?;
-        if self.come_back(&mut server, None).await? == Ended::Killed {
-            return Err(Failure::of("killed without a plan"));
+        loop {
+            let Some(mut life) = self.start().await? else { continue };
+            if self.come_back(&mut life, None).await? == Ended::Done {
+                self.kill(&mut life).await?;
+                return self.check().await;
+            }
         }
-        drop(server);
-        self.fsck()
     }
 
-    fn fsck(&mut self) -> Result<(), Failure> {
+    async fn check(&mut self) -> Result<(), Failure> {
         self.figures.fscks += 1;
-        self.options.program.fsck().map_err(Failure::of)
+        self.subject.check().await.map_err(Failure::of)
     }
 
-    fn start(&self) -> Result<Server, Failure> {
-        self.options.program.start().map_err(|error| Failure::of(format!("dfs does not start: {error}")))
+    /// A server that starts; `None` if it was killed as it started.
+    async fn start(&mut self) -> Result<Option<S::Life>, Failure> {
+        let life = self.subject.start().await.map_err(Failure::of)?;
+        if life.is_none() {
+            self.killed();
+            self.figures.early_kills += 1;
+        }
+        Ok(life)
     }
 
     fn milliseconds(&mut self, from: usize, to: usize) -> Duration {
@@ -172,22 +185,21 @@ impl Run {
     /// Starts the server, lets the clients reclaim, look and work, and kills it at some point of that.
     async fn one_life(&mut self) -> Result<(), Failure> {
         self.begin_era();
-        let mut server = self.start()?;
+        let Some(mut life) = self.start().await? else { return Ok(()) };
         let is_first = self.figures.kills == 0;
         if !is_first && self.random.below(12) == 0 {
             tokio::time::sleep(self.milliseconds(0, 40)).await;
-            self.kill(&mut server)?;
             self.figures.early_kills += 1;
-            return Ok(());
+            return self.kill(&mut life).await;
         }
         let early = !is_first && self.random.below(10) == 0;
         let early = early.then(|| self.milliseconds(0, 80));
-        if self.come_back(&mut server, early).await? == Ended::Killed {
+        if self.come_back(&mut life, early).await? == Ended::Killed {
             self.figures.early_kills += 1;
             return Ok(());
         }
         let span = self.milliseconds(40, 260);
-        self.run_phase(Phase::Work, &mut server, Some(span)).await.map(drop)
+        self.run_phase(Phase::Work, &mut life, Some(span)).await.map(drop)
     }
 
     /// What the clients are like until the next kill.
@@ -202,38 +214,42 @@ impl Run {
         }
     }
 
-    fn kill(&mut self, server: &mut Server) -> Result<(), Failure> {
-        server.kill().map_err(Failure::of)?;
+    async fn kill(&mut self, life: &mut S::Life) -> Result<(), Failure> {
+        life.kill().await.map_err(Failure::of)?;
+        self.killed();
+        Ok(())
+    }
+
+    fn killed(&mut self) {
         self.figures.kills += 1;
         self.workers.iter_mut().for_each(Worker::cut_off);
-        Ok(())
     }
 
     /// The clients connect and reclaim, and look at all they have once the grace period is over. The server may be killed so long after
     /// it listens.
-    async fn come_back(&mut self, server: &mut Server, early: Option<Duration>) -> Result<Ended, Failure> {
-        let addresses = server.ready().await.map_err(Failure::of)?;
-        let mut left = early;
-        let begun = std::time::Instant::now();
-        if self.run_phase(Phase::Recover(addresses), server, left).await? == Ended::Killed {
+    async fn come_back(&mut self, life: &mut S::Life, early: Option<Duration>) -> Result<Ended, Failure> {
+        let addr = life.ready().await.map_err(Failure::of)?;
+        let early = early.or(life.silence());
+        let begun = Instant::now();
+        if self.run_phase(Phase::Recover(addr), life, early).await? == Ended::Killed {
             return Ok(Ended::Killed);
         }
-        self.end_grace(addresses).await?;
-        left = left.map(|left| left.saturating_sub(begun.elapsed()));
-        self.run_phase(Phase::Verify, server, left).await
+        self.end_grace(life).await?;
+        let left = early.map(|early| early.saturating_sub(begun.elapsed()));
+        self.run_phase(Phase::Verify, life, left).await
     }
 
     /// Waits for the end of the grace period, which comes by itself when only clients with sessions were on record.
-    async fn end_grace(&mut self, addresses: Addresses) -> Result<(), Failure> {
-        let failed = |error: std::io::Error| Failure::of(format!("the API: {error}"));
+    async fn end_grace(&mut self, life: &S::Life) -> Result<(), Failure> {
+        let failed = |error: String| Failure::of(format!("the grace period: {error}"));
         if self.workers.iter().any(|worker| worker.is_v4_0() && worker.recorded_before) {
-            addresses.end_grace().await.map_err(failed)?;
+            life.end_grace().await.map_err(failed)?;
             self.figures.graces_ended += 1;
         } else {
             self.figures.graces += 1;
         }
-        let begun = std::time::Instant::now();
-        while addresses.is_in_grace().await.map_err(failed)? {
+        let begun = Instant::now();
+        while life.is_in_grace().await.map_err(failed)? {
             if begun.elapsed() > GRACE_END {
                 return Err(Failure::of("the grace period goes on, and all have reclaimed"));
             }
@@ -243,15 +259,17 @@ impl Run {
         Ok(())
     }
 
-    /// Lets all workers do something, and kills the server after a time.
+    /// Lets all workers do something, and kills the server after a time. Where it refuses operations as it was made to, it is killed as
+    /// well.
     async fn run_phase(
         &mut self,
         phase: Phase,
-        server: &mut Server,
+        life: &mut S::Life,
         kill_after: Option<Duration>,
     ) -> Result<Ended, Failure> {
         let mut running = JoinSet::new();
-        for (number, worker) in std::mem::take(&mut self.workers).into_iter().enumerate() {
+        for (number, mut worker) in std::mem::take(&mut self.workers).into_iter().enumerate() {
+            worker.may_fail = life.may_refuse();
             running.spawn(one_phase(number, worker, phase));
         }
         let deadline = tokio::time::sleep(kill_after.unwrap_or_default());
@@ -265,20 +283,26 @@ impl Run {
                     Some(Ok(one)) => ended.push(one),
                     Some(Err(error)) => return Err(Failure::of(format!("a client: {error}"))),
                 },
-                () = &mut deadline, if kill_after.is_some() && killed.is_none() => killed = Some(server.kill()),
+                () = &mut deadline, if kill_after.is_some() && killed.is_none() => {
+                    killed = Some(life.kill().await);
+                }
             }
         }
         ended.sort_by_key(|(number, ..)| *number);
         let stops = self.take_back(ended);
-        if let Some(failure) = failure_of(&stops, killed.is_some(), server) {
+        let may_refuse = life.may_refuse();
+        let is_refusing =
+            stops.iter().any(|(_, stops)| stops.iter().any(|stop| matches!(stop, Stop::Refused(_))));
+        if let Some(mut failure) = failure_of(&stops, killed.is_some(), may_refuse) {
+            failure.context.push_str(&life.last_lines());
             return Err(failure);
         }
         match killed {
+            None if is_refusing => self.kill(life).await.map(|()| Ended::Killed),
             None => Ok(Ended::Done),
             Some(result) => {
                 result.map_err(Failure::of)?;
-                self.figures.kills += 1;
-                self.workers.iter_mut().for_each(Worker::cut_off);
+                self.killed();
                 Ok(Ended::Killed)
             }
         }
@@ -298,33 +322,31 @@ impl Run {
 
 async fn one_phase(number: usize, mut worker: Worker, phase: Phase) -> (usize, Worker, Vec<Stop>) {
     let stops = match phase {
-        Phase::Recover(addresses) => worker.recover(addresses.nfs).await.err().into_iter().collect(),
+        Phase::Recover(addr) => worker.recover(addr).await.err().into_iter().collect(),
         Phase::Verify => worker.verify().await.err().unwrap_or_default(),
         Phase::Work => vec![worker.work().await],
     };
     (number, worker, stops)
 }
 
-/// Connections may end when the server is killed, and nothing else may.
-fn failure_of(stops: &[(String, Vec<Stop>)], was_killed: bool, server: &Server) -> Option<Failure> {
+/// Connections may end when the server is killed, and nothing else may; operations may be refused where something is made to fail.
+fn failure_of(stops: &[(String, Vec<Stop>)], was_killed: bool, may_refuse: bool) -> Option<Failure> {
     let mut failure = Failure::default();
     for (history, stops) in stops {
+        let before = failure.faults.len();
         for stop in stops {
-            let fault = match stop {
-                Stop::Gone if was_killed => continue,
-                Stop::Gone => Fault::wrong("the server ended the connection"),
-                Stop::Fault(fault) => fault.clone(),
-            };
-            failure.faults.push(fault);
+            match stop {
+                Stop::Gone if was_killed => {}
+                Stop::Refused(_) if may_refuse => {}
+                Stop::Gone => failure.faults.push(Fault::wrong("the server ended the connection")),
+                Stop::Refused(what) => failure.faults.push(Fault::wrong(what.clone())),
+                Stop::Fault(fault) => failure.faults.push(fault.clone()),
+            }
         }
-        if !failure.faults.is_empty() {
+        if failure.faults.len() > before {
             failure.context.push_str(history);
             failure.context.push('\n');
         }
     }
-    if failure.faults.is_empty() {
-        return None;
-    }
-    failure.context.push_str(&server.last_lines());
-    Some(failure)
+    (!failure.faults.is_empty()).then_some(failure)
 }

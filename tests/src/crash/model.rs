@@ -224,8 +224,7 @@ impl World {
                 });
             }
             Op::Copy { from, from_offset, to, to_offset, len } => {
-                let source = self.node(from).contents().map_or(&[][..], Contents::current);
-                let data = source[from_offset..from_offset + len].to_vec();
+                let data = self.copied(from, from_offset, len);
                 self.change_contents(to, |contents| {
                     contents.write(to_offset, &data, Keeps::OnceCommitted, version);
                 });
@@ -244,6 +243,10 @@ impl World {
                     contents.write(*offset, &data.bytes(), Keeps::OnceCommitted, version);
                 });
             }
+            Op::Copy { from, from_offset, to, to_offset, len } => {
+                let data = self.copied(*from, *from_offset, *len);
+                self.change_contents(*to, |contents| contents.write_in_part(*to_offset, &data, version));
+            }
             _ => self.apply(op, version),
         }
         // An open that is not acknowledged is not reclaimed.
@@ -251,6 +254,11 @@ impl World {
         {
             self.node_mut(*node).is_open = false;
         }
+    }
+
+    fn copied(&self, from: NodeId, offset: usize, len: usize) -> Vec<u8> {
+        let source = self.node(from).contents().map_or(&[][..], Contents::current);
+        source[offset..offset + len].to_vec()
     }
 
     fn enter(&mut self, at: &Place, id: NodeId, node: Node) {
@@ -273,6 +281,15 @@ impl World {
         node.version = version;
         if matches!(node.kind, Kind::Dir) {
             node.mtime = None;
+        }
+    }
+
+    /// The write verifier has changed.
+    pub(super) fn doubt(&mut self) {
+        for node in self.nodes.values_mut() {
+            if let Kind::File(contents) = &mut node.kind {
+                contents.doubt();
+            }
         }
     }
 

@@ -11,6 +11,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
+use super::subject::{Life, Subject};
+
 /// How long a start may take.
 const START_TIME: Duration = Duration::from_mins(1);
 /// Lines of the log that a failure shows.
@@ -32,18 +34,12 @@ pub(super) struct Server {
     child: Child,
     lines: mpsc::UnboundedReceiver<String>,
     said: Arc<Mutex<VecDeque<String>>>,
-}
-
-/// Where a server listens.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Addresses {
-    pub(super) nfs: SocketAddr,
-    api: SocketAddr,
+    api: Option<SocketAddr>,
 }
 
 impl Program {
     /// Starts it, on ports that the system chooses.
-    pub(super) fn start(&self) -> io::Result<Server> {
+    pub(super) fn spawn(&self) -> io::Result<Server> {
         let mut child = Command::new(&self.dfs)
             .args(["start", "--listen", "127.0.0.1:0", "--api", "127.0.0.1:0", "--data-dir"])
             .arg(&self.data)
@@ -60,7 +56,7 @@ impl Program {
         let said = Arc::new(Mutex::new(VecDeque::new()));
         let keep = said.clone();
         std::thread::spawn(move || read_lines(stderr, log, &keep, &send));
-        Ok(Server { child, lines, said })
+        Ok(Server { child, lines, said, api: None })
     }
 
     /// Runs `dfs fsck`; what it says if it finds anything.
@@ -72,6 +68,18 @@ impl Program {
         }
         let said = [output.stdout, output.stderr].concat();
         Err(format!("dfs fsck ends with {}: {}", output.status, String::from_utf8_lossy(&said)))
+    }
+}
+
+impl Subject for Program {
+    type Life = Server;
+
+    async fn start(&mut self) -> Result<Option<Server>, String> {
+        self.spawn().map(Some).map_err(|error| format!("dfs does not start: {error}"))
+    }
+
+    async fn check(&mut self) -> Result<(), String> {
+        self.fsck()
     }
 }
 
@@ -95,39 +103,68 @@ fn read_lines(
 }
 
 impl Server {
-    /// Waits until it listens. An error is that it ended, or took too long.
-    pub(super) async fn ready(&mut self) -> Result<Addresses, String> {
-        tokio::time::timeout(START_TIME, self.listening())
-            .await
-            .unwrap_or(None)
-            .ok_or_else(|| format!("the server does not start: {}", self.last_lines()))
-    }
-
-    async fn listening(&mut self) -> Option<Addresses> {
-        let (mut nfs, mut api) = (None, None);
+    async fn listening(&mut self) -> Option<SocketAddr> {
+        let mut nfs = None;
         while let Some(line) = self.lines.recv().await {
             if let Some(addr) = line.strip_prefix("listening on ") {
                 nfs = Some(addr.parse().ok()?);
             } else if let Some(addr) = line.strip_prefix("API on ") {
-                api = Some(addr.parse().ok()?);
+                self.api = Some(addr.parse().ok()?);
             }
-            if let (Some(nfs), Some(api)) = (nfs, api) {
-                return Some(Addresses { nfs, api });
+            if let (Some(nfs), Some(_)) = (nfs, self.api) {
+                return Some(nfs);
             }
         }
         None
     }
 
-    /// SIGKILL, and the end of the process. An error is that it had ended before.
-    pub(super) fn kill(&mut self) -> Result<(), String> {
+    async fn ask(&self, method: &str, path: &str) -> io::Result<String> {
+        let api = self.api.ok_or_else(|| io::Error::other("no API yet"))?;
+        let mut stream = TcpStream::connect(api).await?;
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {api}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        if answer.starts_with("HTTP/1.1 200") {
+            return Ok(answer);
+        }
+        Err(io::Error::other(format!("{method} {path}: {answer}")))
+    }
+}
+
+impl Life for Server {
+    async fn ready(&mut self) -> Result<SocketAddr, String> {
+        let listening = tokio::time::timeout(START_TIME, self.listening()).await.unwrap_or(None);
+        listening.ok_or_else(|| format!("the server does not start: {}", self.last_lines()))
+    }
+
+    async fn kill(&mut self) -> Result<(), String> {
         if let Ok(Some(status)) = self.child.try_wait() {
             return Err(format!("the server had ended with {status}: {}", self.last_lines()));
         }
         self.child.kill().and_then(|()| self.child.wait()).map(drop).map_err(|error| error.to_string())
     }
 
-    /// What it said last, with a panic if there was one.
-    pub(super) fn last_lines(&self) -> String {
+    async fn is_in_grace(&self) -> Result<bool, String> {
+        let answer = self.ask("GET", "/api/v1/grace").await.map_err(|error| error.to_string())?;
+        Ok(answer.contains("\"in_force\":true"))
+    }
+
+    async fn end_grace(&self) -> Result<(), String> {
+        self.ask("POST", "/api/v1/grace/end").await.map(drop).map_err(|error| error.to_string())
+    }
+
+    fn may_refuse(&self) -> bool {
+        false
+    }
+
+    fn silence(&self) -> Option<Duration> {
+        None
+    }
+
+    fn last_lines(&self) -> String {
         let lines = self.said.lock().map(|said| said.iter().cloned().collect::<Vec<_>>());
         lines.map(|lines| format!("\n{}", lines.join("\n"))).unwrap_or_default()
     }
@@ -137,33 +174,6 @@ impl Drop for Server {
     fn drop(&mut self) {
         drop(self.child.kill());
         drop(self.child.wait());
-    }
-}
-
-impl Addresses {
-    /// Whether the grace period goes on.
-    pub(super) async fn is_in_grace(&self) -> io::Result<bool> {
-        Ok(self.ask("GET", "/api/v1/grace").await?.contains("\"in_force\":true"))
-    }
-
-    /// Ends the grace period.
-    pub(super) async fn end_grace(&self) -> io::Result<()> {
-        self.ask("POST", "/api/v1/grace/end").await.map(drop)
-    }
-
-    async fn ask(&self, method: &str, path: &str) -> io::Result<String> {
-        let mut stream = TcpStream::connect(self.api).await?;
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
-            self.api
-        );
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        if answer.starts_with("HTTP/1.1 200") {
-            return Ok(answer);
-        }
-        Err(io::Error::other(format!("{method} {path}: {answer}")))
     }
 }
 

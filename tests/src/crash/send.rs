@@ -30,7 +30,7 @@ use dittofs_ops::setattr::{SetAttr, Setattr4Args};
 use dittofs_ops::setxattr::{SetXattr, SetXattr4Args, SetXattrOption4};
 use dittofs_ops::write::{Write, Write4Args};
 
-use super::fault::{Fault, Step};
+use super::fault::{Fault, Step, Stop};
 use super::model::{NodeId, Place};
 use super::op::{How, Op, Stable};
 use super::wire::{Attributes, Link, good, wanted};
@@ -204,7 +204,7 @@ impl Worker {
             Op::Copy { len, .. } => {
                 let copied = reply.get::<Copy>().response;
                 if usize::try_from(copied.count) != Ok(*len) {
-                    return Err(Fault::wrong(format!("{} bytes of {len} copied", copied.count)).into());
+                    return Err(Stop::Refused(format!("{} bytes of {len} copied", copied.count)));
                 }
                 Some(copied.writeverf)
             }

@@ -144,7 +144,7 @@ pub(super) fn good(reply: CompoundReply) -> Step<CompoundReply> {
         return Ok(reply);
     }
     let at = reply.results.last().map(|result| result.opnum);
-    Err(Fault::wrong(format!("{} of {at:?}", reply.status)).into())
+    Err(Stop::Refused(format!("{} of {at:?}", reply.status)))
 }
 
 /// What is asked of every object.
@@ -201,7 +201,7 @@ impl Attributes {
     }
 }
 
-/// A status that must not be.
+/// What a status is that must not be.
 pub(super) fn unexpected(doing: &str, status: Status) -> Stop {
-    Fault::wrong(format!("{doing}: {status}")).into()
+    Stop::Refused(format!("{doing}: {status}"))
 }

@@ -50,6 +50,8 @@ pub(super) struct Worker {
     /// Whether the server has it on record: from before its start, and by now.
     pub(super) recorded_before: bool,
     recorded_now: bool,
+    /// Whether something is made to fail in this life of the server.
+    pub(super) may_fail: bool,
     pub(super) acknowledged: u64,
     pub(super) in_flight: u64,
     last: VecDeque<Op>,
@@ -76,6 +78,7 @@ impl Worker {
             opens: Opens::Yes,
             recorded_before: false,
             recorded_now: false,
+            may_fail: false,
             acknowledged: 0,
             in_flight: 0,
             last: VecDeque::new(),
@@ -295,6 +298,7 @@ impl Worker {
             let told = match self.send(&mut link, &op).await {
                 Ok(told) => told,
                 Err(Stop::Gone) => return Stop::Gone,
+                Err(Stop::Refused(what)) => return Stop::Refused(format!("{op:?}: {what}")),
                 Err(Stop::Fault(fault)) => {
                     return Fault { what: format!("{op:?}: {}", fault.what), ..fault }.into();
                 }
@@ -306,26 +310,25 @@ impl Worker {
     }
 
     fn choose(&mut self) -> Op {
-        let chooser =
-            Chooser { world: &self.world, minor: self.minor, prefix: &self.prefix, opens: self.opens };
-        chooser.choose(&mut self.random)
+        let Self { world, minor, prefix, opens, may_fail, random, .. } = self;
+        Chooser { world, minor: *minor, prefix, opens: *opens, may_fail: *may_fail }.choose(random)
     }
 
     /// Enters an operation that was answered, and compares the answer with what must be.
     async fn acknowledge(&mut self, link: &mut Link, op: Op, told: Told) -> Step<()> {
+        let context = |fault: Fault| Fault { what: format!("{op:?}: {}", fault.what), ..fault };
         let version = self.version();
         self.pending = None;
         self.acknowledged += 1;
+        self.check_verifier(told.verifier)?;
         self.world.apply(&op, version);
         self.last.push_back(op.clone());
         if self.last.len() > REMEMBERED {
             self.last.pop_front();
         }
-        let context = |fault: Fault| Fault { what: format!("{op:?}: {}", fault.what), ..fault };
         if let Some((id, attributes)) = &told.attributes {
             self.check_answer(*id, attributes).map_err(context)?;
         }
-        self.check_verifier(told.verifier).map_err(context)?;
         self.check_directories(&told).map_err(context)?;
         match (&op, told.stateid, &told.attributes) {
             (Op::CloseFile { node }, ..) => drop(self.stateids.remove(node)),
@@ -359,6 +362,7 @@ impl Worker {
     fn check_answer(&mut self, id: NodeId, found: &Attributes) -> Result<(), Fault> {
         let mut faults = differences(&self.world, id, found);
         if let Some(contents) = self.world.node(id).contents()
+            && (contents.is_settled() || !self.may_fail)
             && usize::try_from(found.size) != Ok(contents.current().len())
         {
             faults.push(format!("size {} instead of {}", found.size, contents.current().len()));
@@ -369,15 +373,17 @@ impl Worker {
         self.learn(id, found)
     }
 
-    /// The write verifier is one for all of an instance, and another in the next (RFC 8881 section 18.32.3).
-    fn check_verifier(&mut self, told: Option<Verifier4>) -> Result<(), Fault> {
+    /// Unless something fails, the write verifier is one for all of an instance, and another in the next (RFC 8881 section 18.32.3).
+    fn check_verifier(&mut self, told: Option<Verifier4>) -> Step<()> {
         let Some(told) = told else { return Ok(()) };
-        let is_known = *self.verifier.get_or_insert(told) == told;
-        if !is_known {
-            return Err(Fault::wrong("the write verifier changes in the server's life"));
+        if self.verifier.replace(told).is_some_and(|before| before != told) {
+            if !self.may_fail {
+                return Err(Stop::Refused("the write verifier changes in the server's life".to_owned()));
+            }
+            self.world.doubt();
         }
         if self.verifier_before == Some(told) {
-            return Err(Fault::wrong("the write verifier is the same after the server was killed"));
+            return Err(Fault::wrong("the write verifier is the same after the server was killed").into());
         }
         Ok(())
     }
@@ -401,7 +407,7 @@ impl Worker {
     async fn read_one(&mut self, link: &mut Link) -> Step<()> {
         let files =
             self.world.nodes.iter().filter_map(|(id, node)| Some((*id, node.fh.as_ref()?, node.contents()?)));
-        let files: Vec<_> = files.collect();
+        let files: Vec<_> = files.filter(|(.., contents)| contents.is_settled() || !self.may_fail).collect();
         let Some((id, fh, contents)) = files.get(self.random.below(files.len().max(1))) else {
             return Ok(());
         };
