@@ -45,6 +45,8 @@ pub(super) struct Told {
     pub(super) stateid: Option<Stateid>,
     /// The write verifier.
     pub(super) verifier: Option<Verifier4>,
+    /// Bytes that were copied, which may be fewer than were asked for (RFC 7862 section 15.2.3).
+    pub(super) copied: Option<usize>,
     /// What the directories are after it.
     pub(super) directories: Vec<(NodeId, ChangeInfo)>,
     /// Whether the owner of the open is to be confirmed.
@@ -187,7 +189,8 @@ impl Worker {
     async fn send_change(&self, link: &mut Link, op: &Op) -> Step<Told> {
         let (node, compound) = self.changing(link, op)?;
         let reply = good(link.run(|_| compound.clone().op::<GetAttr>(&wanted())).await?)?;
-        let verifier = match op {
+        let mut told = Told { attributes: Some((node, attributes(&reply)?)), ..Told::default() };
+        told.verifier = match op {
             Op::Write { data, stable, .. } => {
                 let written = reply.get::<Write>();
                 if usize::try_from(written.count) != Ok(data.len) {
@@ -203,14 +206,16 @@ impl Worker {
             Op::Commit { .. } => Some(reply.get::<Commit>().writeverf),
             Op::Copy { len, .. } => {
                 let copied = reply.get::<Copy>().response;
-                if usize::try_from(copied.count) != Ok(*len) {
-                    return Err(Stop::Refused(format!("{} bytes of {len} copied", copied.count)));
+                let count = usize::try_from(copied.count).unwrap_or(usize::MAX);
+                if count == 0 || count > *len {
+                    return Err(Stop::Refused(format!("{count} bytes of {len} copied")));
                 }
+                told.copied = Some(count);
                 Some(copied.writeverf)
             }
             _ => None,
         };
-        Ok(Told { attributes: Some((node, attributes(&reply)?)), verifier, ..Told::default() })
+        Ok(told)
     }
 
     /// The compound of an operation on one object, and which.

@@ -1,9 +1,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 
-use dittofs_framework::proto::{
-    Minor, NFS4_OK, NFS4ERR_EXIST, NFS4ERR_STALE, NfsFh4, Stateid, Verifier4, component,
-};
+use dittofs_framework::proto::{Minor, NFS4ERR_EXIST, NfsFh4, Stateid, Verifier4, component};
 use dittofs_ops::create::{Create, Create4Args, CreateType4};
 use dittofs_ops::getattr::GetAttr;
 use dittofs_ops::open::Open;
@@ -157,24 +155,24 @@ impl Worker {
     }
 
     async fn reclaim(&mut self, link: &mut Link, id: NodeId) -> Step<()> {
-        self.recorded_now = true;
-        let reply = self.send_reclaim(link, id).await?;
         let is_closing = matches!(&self.pending, Some(Op::CloseFile { node }) if *node == id);
-        match reply.status {
-            NFS4_OK => {
-                self.stateids.insert(id, reply.get::<Open>().stateid);
-                // A close that was in flight: the file is open again.
-                self.pending.take_if(|_| is_closing);
-                Ok(())
-            }
-            NFS4ERR_STALE if is_closing && self.world.links(id) == 0 => {
-                self.pending = None;
+        if is_closing {
+            self.pending = None;
+            self.in_flight += 1;
+            if self.world.links(id) == 0 {
+                // The close that was in flight takes the file with it, or its contents alone: it is of no use any more.
                 self.world.node_mut(id).is_open = false;
                 self.world.bury_if_gone(id);
-                Ok(())
+                return Ok(());
             }
-            status => Err(unexpected(&format!("reclaim of the open of node {id}"), status)),
         }
+        self.recorded_now = true;
+        let reply = self.send_reclaim(link, id).await?;
+        if !reply.status.is_ok() {
+            return Err(unexpected(&format!("reclaim of the open of node {id}"), reply.status));
+        }
+        self.stateids.insert(id, reply.get::<Open>().stateid);
+        Ok(())
     }
 
     /// Finds its directories, and makes those that are not there.
@@ -315,7 +313,10 @@ impl Worker {
     }
 
     /// Enters an operation that was answered, and compares the answer with what must be.
-    async fn acknowledge(&mut self, link: &mut Link, op: Op, told: Told) -> Step<()> {
+    async fn acknowledge(&mut self, link: &mut Link, mut op: Op, told: Told) -> Step<()> {
+        if let (Op::Copy { len, .. }, Some(copied)) = (&mut op, told.copied) {
+            *len = copied;
+        }
         let context = |fault: Fault| Fault { what: format!("{op:?}: {}", fault.what), ..fault };
         let version = self.version();
         self.pending = None;
