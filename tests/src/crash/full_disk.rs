@@ -96,6 +96,13 @@ async fn begin(program: &Program, life: u64) -> Step<(Server, Link, NfsFh4)> {
     // Another client each time: nobody has anything to reclaim.
     let mut link = Link::connect(addr, Minor::V2, "filler", life.to_be_bytes()).await?;
     link.complete().await?;
+    let begun = Instant::now();
+    while server.is_in_grace().await.map_err(Fault::wrong)? {
+        if begun.elapsed() > PATIENCE {
+            return Err(Fault::wrong("the grace period goes on, and nobody reclaims").into());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let find = |link: &mut Link| walk(link.compound(), &["export"]).op::<GetAttr>(&wanted());
     let share = good(link.run(find).await?)?.get::<GetAttr>();
     let share = Attributes::of(&share.obj_attributes)?.fh;
