@@ -311,7 +311,7 @@ pub struct FsInfo {
     pub case_preserving: bool,
     /// How the change attribute behaves (change_attr_type4, RFC 7862 section 12.2.3).
     pub change_attr_type: ChangeAttrType,
-    /// Whether objects have a creation time, which can be set.
+    /// Whether objects have a creation time. Where it cannot be set, setting it is [`FsError::Inval`](super::FsError::Inval).
     pub has_time_create: bool,
 }
 
