@@ -111,11 +111,12 @@ pub async fn times_are_kept_before_and_after_the_epoch(world: &mut World) {
     ];
     let file = me.new_file("f").await;
     let dir = me.dir("d").await;
+    let sets_time_create = me.sets_time_create().await;
     for node in [file, dir] {
         for (time, other) in times.iter().zip(times.iter().cycle().skip(1)) {
             let before = me.attributes(&node).await.expect("an object");
             world.tick().await;
-            let time_create = me.fs.info().has_time_create.then_some(*other);
+            let time_create = sets_time_create.then_some(*other);
             let set = SetAttributes {
                 time_access: Some(SetTime::ClientTime(*time)),
                 time_modify: Some(SetTime::ClientTime(*other)),

@@ -6,10 +6,10 @@ use super::{FileSystemFixture, tree};
 use crate::attr::Bitmap;
 use crate::fs::{
     Attributes, Authority, ChangeAttrType, CreateMode, Credentials, DirEntry, DirSink, FileSystem, Found,
-    FsResult, NewNode, NodeHandle, OpenHold, Opened, ReaddirEnd, RequestContext, SetAttributes, ShareAccess,
-    SinkFull, Stability,
+    FsError, FsResult, NewNode, NodeHandle, OpenHold, Opened, ReaddirEnd, RequestContext, SetAttributes,
+    ShareAccess, SinkFull, Stability,
 };
-use crate::proto::{ChangeInfo, Minor, Verifier4};
+use crate::proto::{ChangeInfo, Minor, NfsTime, Verifier4};
 
 /// Every attribute that a file system keeps: type, change, size, fileid, mode, numlinks, owner, owner_group, rawdev,
 /// space_used, time_access, time_create, time_metadata, time_modify.
@@ -123,6 +123,19 @@ pub(super) struct Caller {
 }
 
 impl Caller {
+    /// Whether the time of creation can be set.
+    pub(super) async fn sets_time_create(&self) -> bool {
+        let file = self.new_file("born").await;
+        let birth = SetAttributes {
+            time_create: Some(NfsTime { seconds: 1, nseconds: 0 }),
+            ..SetAttributes::default()
+        };
+        let result = self.set(&file, &birth).await;
+        self.remove(&self.root(), "born").await.expect("removed");
+        assert!(result.is_ok() || result == Err(FsError::Inval), "{result:?}");
+        self.fs.info().has_time_create && result.is_ok()
+    }
+
     pub(super) fn root(&self) -> NodeHandle {
         self.fs.root()
     }

@@ -64,7 +64,7 @@ pub async fn who_may_set_what(world: &mut World) {
         ),
         ("nothing", OTHER, 0, set(), Ok(())),
     ];
-    if me.fs.info().has_time_create {
+    if me.sets_time_create().await {
         let birth = SetAttributes { time_create: Some(THEN), ..set() };
         cases.push(("birth by the owner", OWNER, 0o600, birth.clone(), Ok(())));
         cases.push(("birth by another", OTHER, 0o666, birth, Err(FsError::Perm)));
