@@ -180,7 +180,9 @@ impl Volume {
 }
 
 fn read_at(file: &Fd, offset: u64, count: u32) -> FsResult<ReadData> {
-    let wanted = usize::try_from(count.min(MAX_READ)).unwrap_or_default();
+    // The kernel takes no range beyond the largest file.
+    let room = MAX_FILE_SIZE.saturating_sub(offset);
+    let wanted = usize::try_from(u64::from(count.min(MAX_READ)).min(room)).unwrap_or_default();
     let mut data = Vec::with_capacity(wanted);
     // Nothing is there, and the kernel takes no such offset.
     let mut eof = offset > MAX_FILE_SIZE;

@@ -66,10 +66,14 @@ use identity::Power;
 use map::PlaceMap;
 use node::NodeTable;
 use pool::Pool;
+use stamp::Clock;
 use state::StateDir;
 use volume::{NAME_ONLY, Volume, path_of};
 
 use crate::rules::limits::{MAX_FILE_SIZE, MAX_LINK};
+
+/// Changes that are made to see how times of change are taken.
+const CLOCK_ROUNDS: u64 = 16;
 
 /// As whom calls are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -230,7 +234,7 @@ impl PosixFileSystem {
         };
         let seal = Seal::new(state.key()?, name.clone(), filesystem);
         let handle = seal.handle(&name).map_err(|error| failed(error.into()))?;
-        let nodes = NodeTable::new(max_open_files.min(descriptors() / 2));
+        let nodes = NodeTable::new(max_open_files.min(descriptors() / 2), clock_of(&root));
         let named = rustix::fs::openat(root.as_fd(), c".", NAME_ONLY, Mode::empty());
         let named = named.map_err(|error| failed(error.into()))?;
         let root_node = nodes.insert(handle, named, dittofs_framework::proto::FileType::Dir);
@@ -304,7 +308,7 @@ fn info_of(root: &OwnedFd, stat: &rustix::fs::Statx, fsid: Fsid) -> rustix::io::
     let usage = rustix::fs::fstatvfs(root)?;
     Ok(FsInfo {
         fsid,
-        max_file_size: MAX_FILE_SIZE,
+        max_file_size: largest_file(root),
         max_link: MAX_LINK,
         max_name: u32::try_from(usage.f_namemax).unwrap_or(u32::MAX),
         time_delta: NfsTime { seconds: 0, nseconds: 1 },
@@ -315,6 +319,42 @@ fn info_of(root: &OwnedFd, stat: &rustix::fs::Statx, fsid: Fsid) -> rustix::io::
         change_attr_type: ChangeAttrType::MonotonicIncr,
         has_time_create: StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::BTIME),
     })
+}
+
+/// The largest file, which the kernel does not tell: as large as a file without a name lets itself be made.
+fn largest_file(root: &OwnedFd) -> u64 {
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    let Ok(file) = rustix::fs::openat(root, c".", flags, Mode::RUSR | Mode::WUSR) else {
+        return MAX_FILE_SIZE;
+    };
+    let (mut fits, mut too_large) = (0, MAX_FILE_SIZE + 1);
+    while too_large - fits > 1 {
+        let size = fits + (too_large - fits) / 2;
+        match rustix::fs::ftruncate(&file, size) {
+            Ok(()) => fits = size,
+            Err(_) => too_large = size,
+        }
+    }
+    // No room for a file of any size: then for one of every size as soon as there is.
+    if fits == 0 { MAX_FILE_SIZE } else { fits }
+}
+
+/// Whether changes of a file in quick succession, with a look at it after each, have different times.
+fn clock_of(root: &OwnedFd) -> Clock {
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(root, c".", flags, Mode::RUSR | Mode::WUSR);
+    let Ok(file) = file else { return Clock::Ticks };
+    let mut last = None;
+    for size in 0..CLOCK_ROUNDS {
+        let Ok(()) = rustix::fs::ftruncate(&file, size) else { return Clock::Ticks };
+        let Ok(stat) = volume::stat(file.as_fd()) else { return Clock::Ticks };
+        let now = Some((stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec));
+        if now == last {
+            return Clock::Ticks;
+        }
+        last = now;
+    }
+    Clock::Exact
 }
 
 /// A number that no other instance has.

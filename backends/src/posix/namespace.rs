@@ -69,18 +69,19 @@ impl Volume {
             Errno::EXIST => FsError::NotEmpty,
             error => to_fs(error),
         })?;
-        // RFC 8881 section 18.26.3: two names of one object both stay.
-        if !same {
-            if let Some(target) = &target {
-                self.name_is_gone(&to_dir.node, to, &target.node)?;
-            }
-            if let Some(map) = &self.map {
-                let mut map = map.lock();
-                map.forget(&source.node.handle, &from_dir.node.handle, from)?;
-                map.note(&source.node.handle, &to_dir.node.handle, to)?;
-            }
-            Located::after_change(&source.node)?;
+        // RFC 8881 section 18.26.3: two names of one object both stay, and nothing has changed.
+        if same {
+            return Ok((unchanged(&from_dir), unchanged(&to_dir)));
         }
+        if let Some(target) = &target {
+            self.name_is_gone(&to_dir.node, to, &target.node)?;
+        }
+        if let Some(map) = &self.map {
+            let mut map = map.lock();
+            map.forget(&source.node.handle, &from_dir.node.handle, from)?;
+            map.note(&source.node.handle, &to_dir.node.handle, to)?;
+        }
+        Located::after_change(&source.node)?;
         drop(second);
         drop(first);
         // The new name first: a crash in between leaves two rather than none.
@@ -130,6 +131,11 @@ impl Volume {
         }
         Ok(())
     }
+}
+
+fn unchanged(dir: &Located) -> ChangeInfo {
+    let change = dir.change();
+    ChangeInfo { atomic: false, before: change, after: change }
 }
 
 /// Two directories in the order in which they are locked; only one if they are the same.

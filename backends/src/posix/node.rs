@@ -11,7 +11,7 @@ use foldhash::HashMap;
 use parking_lot::Mutex;
 
 use super::flush::Flush;
-use super::stamp::Stamp;
+use super::stamp::{Clock, Stamp};
 
 /// Most stamps that are kept of nodes that are not open.
 const MAX_STAMPS: usize = 16 * 1024;
@@ -49,6 +49,7 @@ pub(super) struct Node {
     pub(super) fd: Fd,
     pub(super) data: Mutex<DataFds>,
     pub(super) stamp: Mutex<Stamp>,
+    pub(super) clock: Clock,
     /// Locked by whoever takes entries out of a directory or looks at what it has just put in.
     pub(super) entries: Mutex<()>,
     pub(super) flush: Flush,
@@ -76,6 +77,7 @@ impl Node {
 /// The objects that are open inside. The others are opened by their handles when they are asked for.
 pub(super) struct NodeTable {
     most: usize,
+    clock: Clock,
     open: Arc<AtomicUsize>,
     nodes: Mutex<Nodes>,
 }
@@ -108,8 +110,8 @@ impl Nodes {
 }
 
 impl NodeTable {
-    pub(super) fn new(most: usize) -> Self {
-        Self { most, open: Arc::default(), nodes: Mutex::default() }
+    pub(super) fn new(most: usize, clock: Clock) -> Self {
+        Self { most, clock, open: Arc::default(), nodes: Mutex::default() }
     }
 
     /// A descriptor that is to count.
@@ -141,6 +143,7 @@ impl NodeTable {
             fd,
             data: Mutex::default(),
             stamp: Mutex::new(nodes.stamps.get(&handle).copied().unwrap_or_default()),
+            clock: self.clock,
             entries: Mutex::default(),
             flush: Flush::default(),
             holds: AtomicUsize::new(0),

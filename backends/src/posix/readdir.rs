@@ -5,14 +5,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use bytes::Bytes;
 use dittofs_framework::fs::{Attributes, FsError, FsResult, NodeHandle};
 use dittofs_framework::proto::Verifier4;
-use rustix::fs::{Mode, OFlags, RawDir, SeekFrom};
+use rustix::fs::{CWD, Mode, OFlags, RawDir, SeekFrom};
 use rustix::io::Errno;
 
 use super::attributes::{attributes_of, ctime};
 use super::errno::to_fs;
 use super::handle::cookie_verifier;
 use super::identity::as_server;
-use super::volume::{Volume, open_beneath, stat};
+use super::volume::{Volume, open_beneath, proc_path, stat};
 
 /// Cookies 0, 1 and 2 are not for entries (RFC 8881 section 18.23.3): the kernel's positions are counted from here.
 const FIRST_COOKIE: u64 = 3;
@@ -43,7 +43,9 @@ impl Volume {
     pub(super) fn list(&self, dir: &NodeHandle, cookie: u64, cookieverf: Verifier4) -> FsResult<Batch> {
         let dir = self.resolve_dir(dir)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(dir.node.fd.as_fd(), c".", flags, Mode::empty()).map_err(to_fs)?;
+        // Not by way of `.`, for which the caller would have to be able to search the directory.
+        let path = proc_path(dir.node.fd.as_fd());
+        let fd = rustix::fs::openat(CWD, path.as_str(), flags, Mode::empty()).map_err(to_fs)?;
         let verifier = cookie_verifier(&dir.node.handle);
         if cookie != 0 {
             let position = cookie.checked_sub(FIRST_COOKIE).ok_or(FsError::BadCookie)?;

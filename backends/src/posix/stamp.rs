@@ -4,10 +4,19 @@ use dittofs_framework::proto::NfsTime;
 
 const NANOS: u64 = 1_000_000_000;
 
+/// How the file system takes times of change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Clock {
+    /// Each change after somebody looked has a time of its own (Linux 6.13 and later, on some file systems).
+    Exact,
+    /// Changes within a tick have the same.
+    Ticks,
+}
+
 /// What was seen last of an object's time of change (ctime), and what clients were told.
 ///
-/// The kernel's ctime is what survives everything; but before Linux 6.13, and on some file systems after it, two changes
-/// within one tick of its clock have the same. So changes that come through the server count on from there.
+/// The kernel's ctime is what survives everything. Where it [ticks](Clock::Ticks), changes that come through the server count on from
+/// there.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Stamp {
     /// As the kernel has it.

@@ -19,6 +19,7 @@ use super::identity::as_server;
 use super::map::PlaceMap;
 use super::node::{Node, NodeTable};
 use super::pool::Pool;
+use super::stamp::Clock;
 use super::sys;
 use crate::rules::permission::{self, Facts};
 
@@ -64,7 +65,12 @@ impl Located {
     /// What is true of a node after a change that this call made.
     pub(super) fn after_change(node: &Arc<Node>) -> FsResult<Self> {
         let located = Self::now(node)?;
-        node.stamp.lock().changed(ctime(&located.stat));
+        let mut stamp = node.stamp.lock();
+        match node.clock {
+            Clock::Exact => stamp.observe(ctime(&located.stat)),
+            Clock::Ticks => stamp.changed(ctime(&located.stat)),
+        };
+        drop(stamp);
         Ok(located)
     }
 

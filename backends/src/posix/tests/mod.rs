@@ -9,3 +9,4 @@ mod fixture;
 mod itself;
 mod limits;
 mod listing;
+mod suite;
