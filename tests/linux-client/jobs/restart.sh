@@ -85,7 +85,7 @@ after_restart() {
   local took
   check "$1: the grace period ends" grace_over
   took=$(cat "$STATE/took")
-  figures "$(cat "$STATE/figures" 2>/dev/null | sed 's/$/, /')grace period after $1: $took s"
+  figures "$(sed 's/$/, /' "$STATE/figures" 2>/dev/null)grace period after $1: $took s"
   if [ $whole -gt 0 ]; then
     check "$1: and not before its time" test "$took" -ge $((whole - 10))
   else
@@ -125,6 +125,6 @@ drop_caches
 check 'every record written under the lock' fileops recorded locked "$(done_by locked)"
 check 'every record appended, as the other client reads them' fileops recorded "$DIR2/appended" "$(done_by appended)"
 last=$(($(done_by names)))
-equal 'names' "$(for ((i = last - 4; i <= last; i++)); do echo "f$i $i"; done | xargs)" "$(cd names && for f in $(ls -v -d f*); do echo "$f $(cat "$f")"; done | xargs)"
+equal 'names' "$(for ((i = last - 4; i <= last; i++)); do echo "f$i $i"; done | xargs)" "$(cd names && for f in f*; do echo "$f $(cat "$f")"; done | sort -V | xargs)"
 equal 'folders' "d$last" "$(cd names && ls -d d*)"
 equal 'the database' "ok $(done_by rows)" "$(sqlite3 rows.db 'PRAGMA integrity_check') $(sqlite3 rows.db 'SELECT count(*) FROM t')"
