@@ -3,6 +3,7 @@
 mod faults;
 mod history;
 mod in_memory;
+mod limits;
 mod order;
 mod stores;
 mod suite;
