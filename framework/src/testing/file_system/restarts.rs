@@ -37,6 +37,10 @@ async fn tree(me: &Caller) -> BTreeMap<String, (NodeHandle, Attributes, Vec<u8>)
                 }
                 _ => Vec::new(),
             };
+            if attributes.file_type == crate::proto::FileType::Reg {
+                // A crash may leave what was written to a file without its record: a start may take all files for changed.
+                attributes.change = 0;
+            }
             found.insert(path, (entry.node, attributes, content));
         }
     }
