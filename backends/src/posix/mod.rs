@@ -234,13 +234,15 @@ impl PosixFileSystem {
         };
         let seal = Seal::new(state.key()?, name.clone(), filesystem);
         let handle = seal.handle(&name).map_err(|error| failed(error.into()))?;
-        let nodes = NodeTable::new(max_open_files.min(descriptors() / 2), clock_of(&root));
+        let nodes = Arc::new(NodeTable::new(max_open_files.min(descriptors() / 2), clock_of(&root)));
         let named = rustix::fs::openat(root.as_fd(), c".", NAME_ONLY, Mode::empty());
         let named = named.map_err(|error| failed(error.into()))?;
         let root_node = nodes.insert(handle, named, dittofs_framework::proto::FileType::Dir);
         // It is never closed.
         nodes.hold(&root_node);
         let info = info_of(&root, &stat, fsid).map_err(|error| failed(error.into()))?;
+        let tidied = Arc::clone(&nodes);
+        let tidy = move || tidied.close_unused();
         let volume = Volume {
             info,
             naming,
@@ -249,7 +251,7 @@ impl PosixFileSystem {
             root_node,
             nodes,
             map: map.map(Mutex::new),
-            pool: Arc::new(Pool::start(threads, power).map_err(PosixError::Threads)?),
+            pool: Arc::new(Pool::start(threads, power, tidy).map_err(PosixError::Threads)?),
             write_verifier: AtomicU64::new(instance().map_err(PosixError::Threads)?),
         };
         Ok(Self { volume: Arc::new(volume), squash, _state: state })

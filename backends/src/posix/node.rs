@@ -186,6 +186,22 @@ impl NodeTable {
         drop(gone);
     }
 
+    /// Closes what was not used since the last call: whoever removes a file behind the server's back gets its space back.
+    pub(super) fn close_unused(&self) {
+        let mut nodes = self.nodes.lock();
+        let Nodes { by_handle, .. } = &mut *nodes;
+        let gone: Vec<_> = by_handle
+            .extract_if(|_, node| {
+                !node.is_held() && Arc::strong_count(node) == 1 && !node.used.swap(false, Ordering::Relaxed)
+            })
+            .collect();
+        gone.iter().for_each(|(_, node)| nodes.keep_stamp(node));
+        let Nodes { by_handle, clock, .. } = &mut *nodes;
+        clock.retain(|handle| by_handle.contains_key(handle));
+        drop(nodes);
+        drop(gone);
+    }
+
     /// Takes out nodes that were not used since it last came by, as long as too much is open. They are to be dropped without the lock.
     fn shrink(&self, nodes: &mut Nodes) -> Vec<Arc<Node>> {
         let mut gone = Vec::new();

@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
 
 use dittofs_framework::fs::{FsError, FsResult};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use super::identity::{self, Power};
@@ -17,8 +18,12 @@ pub(super) struct Pool {
     shared: Arc<Shared>,
 }
 
+/// How long nothing may come before a thread tidies up.
+const TIDY_AFTER: Duration = Duration::from_secs(10);
+
 struct Shared {
     most: usize,
+    tidy: Box<dyn Fn() + Send + Sync>,
     power: Power,
     queue: Mutex<Queue>,
     ready: Condvar,
@@ -29,14 +34,27 @@ struct Queue {
     threads: usize,
     idle: usize,
     closed: bool,
+    tidied: Instant,
 }
 
 impl Pool {
     /// A pool of at most `most` threads, of which one starts at once: if it cannot act for callers, none can.
-    pub(super) fn start(most: usize, power: Power) -> std::io::Result<Self> {
-        let queue = Queue { jobs: VecDeque::new(), threads: 1, idle: 0, closed: false };
-        let shared =
-            Arc::new(Shared { most: most.max(1), power, queue: Mutex::new(queue), ready: Condvar::new() });
+    ///
+    /// `tidy` is called every few seconds.
+    pub(super) fn start(
+        most: usize,
+        power: Power,
+        tidy: impl Fn() + Send + Sync + 'static,
+    ) -> std::io::Result<Self> {
+        let queue =
+            Queue { jobs: VecDeque::new(), threads: 1, idle: 0, closed: false, tidied: Instant::now() };
+        let shared = Arc::new(Shared {
+            most: most.max(1),
+            tidy: Box::new(tidy),
+            power,
+            queue: Mutex::new(queue),
+            ready: Condvar::new(),
+        });
         let (started, prepared) = mpsc::channel();
         spawn(&shared, Some(started))?;
         match prepared.recv() {
@@ -111,6 +129,10 @@ impl Shared {
     fn next(&self) -> Option<Job> {
         let mut queue = self.queue.lock();
         loop {
+            if queue.tidied.elapsed() >= TIDY_AFTER {
+                queue.tidied = Instant::now();
+                MutexGuard::unlocked(&mut queue, || (self.tidy)());
+            }
             if let Some(job) = queue.jobs.pop_front() {
                 return Some(job);
             }
@@ -119,7 +141,7 @@ impl Shared {
                 return None;
             }
             queue.idle += 1;
-            self.ready.wait(&mut queue);
+            self.ready.wait_for(&mut queue, TIDY_AFTER);
             queue.idle -= 1;
         }
     }

@@ -43,7 +43,7 @@ pub(super) struct Volume {
     /// The exported directory, to be read.
     pub(super) root: OwnedFd,
     pub(super) root_node: Arc<Node>,
-    pub(super) nodes: NodeTable,
+    pub(super) nodes: Arc<NodeTable>,
     /// Where objects are, if they cannot be opened by kernel handles.
     pub(super) map: Option<Mutex<PlaceMap>>,
     pub(super) pool: Arc<Pool>,
