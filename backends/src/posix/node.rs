@@ -195,7 +195,9 @@ impl NodeTable {
                 !node.is_held() && Arc::strong_count(node) == 1 && !node.used.swap(false, Ordering::Relaxed)
             })
             .collect();
-        gone.iter().for_each(|(_, node)| nodes.keep_stamp(node));
+        for (_, node) in &gone {
+            nodes.keep_stamp(node);
+        }
         let Nodes { by_handle, clock, .. } = &mut *nodes;
         clock.retain(|handle| by_handle.contains_key(handle));
         drop(nodes);
