@@ -122,6 +122,7 @@ impl Disk<'_> {
         self.write_again().await?;
         self.fill_from_outside().await?;
         self.restart().await?;
+        self.server.kill().await.map_err(Fault::wrong)?;
         self.fsck()
     }
 
