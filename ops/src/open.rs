@@ -229,8 +229,14 @@ fn result_flags(cx: &mut CompoundContext<'_>) -> u32 {
         | match cx.minor() {
             Minor::V0 if cx.turns().is_unconfirmed() => OPEN4_RESULT_CONFIRM,
             Minor::V0 => 0,
-            Minor::V1 | Minor::V2 => OPEN4_RESULT_PRESERVE_UNLINKED | lock_flags(cx),
+            Minor::V1 | Minor::V2 => unlinked_flags(cx) | lock_flags(cx),
         }
+}
+
+/// Whether the file stays when it is removed, even through a restart of the server.
+fn unlinked_flags(cx: &CompoundContext<'_>) -> u32 {
+    let is_kept = cx.current().is_ok_and(|current| current.fs().info().preserves_unlinked);
+    if is_kept { OPEN4_RESULT_PRESERVE_UNLINKED } else { 0 }
 }
 
 /// Whether the client will be told of locks that become free. One that counts on it asks less often, so it must be reached.

@@ -27,7 +27,8 @@ xdr_struct! {
     }
 }
 
-/// The operation. An open file loses its name and lives on, which OPEN promised (OPEN4_RESULT_PRESERVE_UNLINKED).
+/// The operation. An open file loses its name and lives on, which OPEN promises where it holds through a restart
+/// as well (OPEN4_RESULT_PRESERVE_UNLINKED).
 pub struct Remove;
 
 impl Operation for Remove {

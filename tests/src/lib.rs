@@ -26,6 +26,6 @@ pub use offer::OfferAlways;
 pub use policy::DirectoriesToEverybody;
 pub use random::Random;
 pub use requests::{CacheThis, cut_off, with_word};
-pub use server::{TestServer, TestServerOptions};
+pub use server::{TestServer, TestServerOptions, share_in_memory};
 pub use steps::*;
 pub use v4_0::{ClientV4_0, setclientid_args};

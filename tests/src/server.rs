@@ -48,6 +48,11 @@ pub struct TestServerOptions {
     pub other: Arc<dyn FileSystem>,
 }
 
+/// An empty share in memory, with nothing special about it.
+pub fn share_in_memory() -> Arc<StoreFileSystem> {
+    Arc::new(StoreFileSystem::in_memory(MemoryOptions::default()).expect("a share in memory"))
+}
+
 impl Default for TestServerOptions {
     fn default() -> Self {
         let memory = |minor| {

@@ -8,7 +8,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dittofs_backends::store::{MemoryOptions, StoreFileSystem};
 use dittofs_framework::attr::{Bitmap, FATTR4_CHANGE};
 use dittofs_framework::compound::{Nfs4Program, Nfs4Service};
 use dittofs_framework::export::{ExportId, Namespace};
@@ -127,7 +126,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let fs = Arc::new(StoreFileSystem::in_memory(MemoryOptions::default()).expect("a share in memory"));
+        let fs = dittofs_tests::share_in_memory();
         let namespace = Namespace::builder().export(ExportId(1), "/export", fs).build().unwrap();
         let service = Arc::new(Nfs4Service::builder(namespace).minors(&[Minor::V0]).build().unwrap());
         let client = || LocalClient::new(Arc::new(Nfs4Program::new(service.clone())));

@@ -8,7 +8,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dittofs_backends::store::{MemoryOptions, StoreFileSystem};
 use dittofs_framework::clock::TestClock;
 use dittofs_framework::compound::Nfs4Service;
 use dittofs_framework::export::{ExportId, Namespace};
@@ -22,7 +21,7 @@ use tokio::time::sleep;
 const LEASE: Duration = Duration::from_secs(90);
 
 fn service(clock: &Arc<TestClock>) -> Arc<Nfs4Service> {
-    let share = Arc::new(StoreFileSystem::in_memory(MemoryOptions::default()).expect("a share in memory"));
+    let share = dittofs_tests::share_in_memory();
     let namespace = Namespace::builder().export(ExportId(1), "/export", share).build().unwrap();
     Arc::new(Nfs4Service::builder(namespace).lease(LEASE).clock(clock.clone()).build().unwrap())
 }

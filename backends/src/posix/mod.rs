@@ -320,6 +320,8 @@ fn info_of(root: &OwnedFd, stat: &rustix::fs::Statx, fsid: Fsid) -> rustix::io::
         case_preserving: true,
         change_attr_type: ChangeAttrType::MonotonicIncr,
         has_time_create: StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::BTIME),
+        // It lives by the descriptor of this process.
+        preserves_unlinked: false,
     })
 }
 

@@ -34,6 +34,7 @@ impl FileSystem for StoreFileSystem {
             case_preserving: true,
             change_attr_type: ChangeAttrType::MonotonicIncr,
             has_time_create: true,
+            preserves_unlinked: true,
         }
     }
 

@@ -150,6 +150,7 @@ impl FileSystem for ArchiveFileSystem {
             case_preserving: true,
             change_attr_type: ChangeAttrType::MonotonicIncr,
             has_time_create: false,
+            preserves_unlinked: false,
         }
     }
 

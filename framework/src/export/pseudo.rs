@@ -117,6 +117,7 @@ impl FileSystem for PseudoFileSystem {
             case_preserving: true,
             change_attr_type: ChangeAttrType::MonotonicIncr,
             has_time_create: false,
+            preserves_unlinked: false,
         }
     }
 

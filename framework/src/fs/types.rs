@@ -313,6 +313,10 @@ pub struct FsInfo {
     pub change_attr_type: ChangeAttrType,
     /// Whether objects have a creation time. Where it cannot be set, setting it is [`FsError::Inval`](super::FsError::Inval).
     pub has_time_create: bool,
+    /// Whether a file that is removed while it is open outlives a restart of the server, through the grace period, so that clients can
+    /// reclaim their opens of it (RFC 8881 section 18.16.3, OPEN4_RESULT_PRESERVE_UNLINKED). Clients of a file system that does not
+    /// promise it give such files another name instead.
+    pub preserves_unlinked: bool,
 }
 
 /// change_attr_type4 (RFC 7862 section 12.2.3).

@@ -394,3 +394,14 @@ async fn a_file_goes_while_it_is_opened() {
     assert_eq!(world.session.try_open(EXPORT, &by_name("file", READ)).await.err(), Some(NFS4ERR_NOENT));
     world.stop().await;
 }
+
+/// "... the server promises to preserve the file through the grace period after server restart" (RFC 8881 section 18.16.3): said only where
+/// the file system does.
+#[tokio::test]
+async fn a_file_system_that_keeps_no_removed_files_makes_no_promise() {
+    let server = TestServerOptions { fs: Arc::new(Plain::default()), ..TestServerOptions::default() };
+    let mut world = World::with(server, SessionOptions::default()).await;
+    let opened = world.session.try_open(EXPORT, &by_name("file", READ)).await.expect("it is there");
+    assert_eq!(opened.1.rflags & OPEN4_RESULT_PRESERVE_UNLINKED, 0);
+    world.stop().await;
+}

@@ -13,7 +13,7 @@ use dittofs_framework::fs::{
 };
 use dittofs_framework::proto::{ChangeInfo, Verifier4};
 
-/// A memory file system without extended attributes, holes and copies.
+/// A memory file system without extended attributes, holes and copies, which promises nothing of removed files.
 pub(crate) struct Plain {
     fs: StoreFileSystem,
     /// A name in the root directory.
@@ -58,7 +58,7 @@ macro_rules! forward {
             }
 
             fn info(&self) -> FsInfo {
-                self.fs.info()
+                FsInfo { preserves_unlinked: false, ..self.fs.info() }
             }
 
             fn write_verifier(&self) -> Verifier4 {

@@ -2,7 +2,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use dittofs_backends::store::{MemoryOptions, StoreFileSystem};
 use dittofs_framework::clock::TestClock;
 use dittofs_framework::compound::{Nfs4Program, Nfs4Service};
 use dittofs_framework::export::{ExportId, Namespace};
@@ -36,8 +35,7 @@ pub(crate) struct Session {
 
 impl World {
     pub(crate) fn new() -> Self {
-        let share =
-            Arc::new(StoreFileSystem::in_memory(MemoryOptions::default()).expect("a share in memory"));
+        let share = dittofs_tests::share_in_memory();
         let namespace = Namespace::builder().export(ExportId(1), "/export", share).build().unwrap();
         let clock = Arc::new(TestClock::default());
         let service = Nfs4Service::builder(namespace).clock(clock.clone()).lease(LEASE).build().unwrap();

@@ -50,18 +50,18 @@ fn what_clients_have_open_stays_open() {
 fn what_nobody_uses_is_closed() {
     let world = World::new();
     let used = world.file(&root(), &world.root(), "used", 0o644).unwrap();
-    let held = world.file(&root(), &world.root(), "held", 0o644).unwrap();
+    let file = world.file(&root(), &world.root(), "held", 0o644).unwrap();
     let gone = world.file(&root(), &world.root(), "gone", 0o644).unwrap();
-    let hold = world.hold(&root(), &held, ShareAccess::BOTH).unwrap();
+    let hold = world.hold(&root(), &file, ShareAccess::BOTH).unwrap();
     let nodes = &world.fs.volume.nodes;
     nodes.close_unused();
     std::fs::remove_file(world.path("gone")).unwrap();
     world.read(&used).unwrap();
     nodes.close_unused();
     assert!(nodes.peek(&gone).is_none(), "its space is free again");
-    assert!(nodes.peek(&used).is_some() && nodes.peek(&held).is_some());
+    assert!(nodes.peek(&used).is_some() && nodes.peek(&file).is_some());
     nodes.close_unused();
-    assert!(nodes.peek(&used).is_none() && nodes.peek(&held).is_some());
+    assert!(nodes.peek(&used).is_none() && nodes.peek(&file).is_some());
     world.read(&used).expect("it is opened again");
     drop(hold);
 }
