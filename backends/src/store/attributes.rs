@@ -56,7 +56,8 @@ impl Volume {
         let is_behind = {
             let state = inode.read_live()?;
             let grows = size > state.record.size && state.has_contents;
-            grows || state.unsaved == Unsaved::Written
+            // A record of nothing speaks of no bytes: what cannot be made durable can still be cut.
+            size > 0 && (grows || state.unsaved == Unsaved::Written)
         };
         if is_behind {
             // The new record is durable at once, and so has to be what it speaks of: what was written, and that what was cut before is gone.
@@ -109,7 +110,7 @@ impl Volume {
         record.gid = outcome.facts.gid;
         record.exclusive = None;
         if outcome.changes {
-            state.change(self.floor);
+            state.change(self.floor());
         }
     }
 }

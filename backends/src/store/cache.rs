@@ -121,7 +121,7 @@ impl Inodes {
             let is_held = Arc::strong_count(inode) > 1;
             if inode.used.swap(false, Ordering::Relaxed) || is_held {
                 self.ring.push_back(ino);
-            } else if inode.was_accessed() {
+            } else if inode.was_accessed() && self.ring.len() < 2 * limit {
                 to_save.push(Arc::clone(inode));
                 self.ring.push_back(ino);
             } else {

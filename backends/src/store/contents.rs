@@ -11,6 +11,9 @@ use tokio::sync::RwLockReadGuard;
 use super::inode::{Inode, Unsaved};
 use super::volume::Volume;
 
+/// Accesses that are saved in one transaction.
+const AT_ONCE: usize = 512;
+
 impl Volume {
     /// Keeps the contents from being cut or removed, and sees to it that they are no longer than the record says: what is between
     /// must not come back as data.
@@ -48,25 +51,29 @@ impl Volume {
 
     /// Makes the contents durable.
     pub(super) async fn sync(&self, inode: &Inode) -> FsResult<()> {
-        self.content.sync(inode.ino).await.map_err(|error| {
+        let outcome = self.content.sync(inode.ino).await;
+        let was_told = std::mem::replace(&mut inode.write().loss_told, outcome.is_err());
+        outcome.map_err(|error| {
             log_limited!(error, %error, "contents cannot be made durable");
-            // What is lost has to be written again.
-            self.lose_unstable();
+            if !was_told {
+                // What is lost has to be written again. A store may fail for good: that is said once.
+                self.lose_unstable();
+            }
             FsError::from(error)
         })
     }
 
     /// Makes the contents and the record of a file durable. The caller keeps the contents from being cut.
     pub(super) async fn save(self: &Arc<Self>, inode: &Arc<Inode>) -> FsResult<()> {
-        let (size, at, has_contents, is_saved) = {
+        let (size, at, is_written, is_saved) = {
             let state = inode.read();
-            let is_saved = state.unsaved == Unsaved::Nothing && !inode.was_accessed();
-            (state.record.size, state.record.change, state.has_contents, is_saved)
+            let is_written = state.unsaved == Unsaved::Written;
+            (state.record.size, state.record.change, is_written, !is_written && !inode.was_accessed())
         };
         if is_saved && self.journal.is_durable(inode.read().seq) {
             return Ok(());
         }
-        if has_contents && let Err(error) = self.sync(inode).await {
+        if is_written && let Err(error) = self.sync(inode).await {
             self.note_unsaved(inode);
             return Err(error);
         }
@@ -76,7 +83,8 @@ impl Volume {
                 return Ok(());
             }
             let mut change = self.journal.begin().inspect_err(|_| self.note_unsaved(inode))?;
-            state.durable_size = size;
+            // Another save may have come first, and know of more.
+            state.durable_size = state.durable_size.max(size);
             if state.record.change == at {
                 state.unsaved = Unsaved::Nothing;
             } else if state.unsaved == Unsaved::Written {
@@ -84,8 +92,32 @@ impl Volume {
                 self.note_unsaved(inode);
             }
             change.put(inode, &mut state);
+            if is_written {
+                state.written_in = state.seq;
+            }
             change.ticket()
         };
+        self.commit(ticket).await
+    }
+
+    /// Has the access to an inode saved with the next transaction, if that is all there is to save. Says whether it is so.
+    fn save_access(&self, inode: &Arc<Inode>) -> FsResult<bool> {
+        let mut state = inode.write();
+        if state.unsaved == Unsaved::Written {
+            return Ok(false);
+        }
+        if state.alive().is_ok() && inode.was_accessed() {
+            self.journal.begin()?.put(inode, &mut state);
+        }
+        Ok(true)
+    }
+
+    /// Waits until all that is recorded is durable.
+    async fn commit_recorded(self: &Arc<Self>) -> FsResult<()> {
+        if self.journal.is_idle() {
+            return Ok(());
+        }
+        let ticket = self.journal.begin()?.ticket();
         self.commit(ticket).await
     }
 
@@ -112,16 +144,21 @@ impl Volume {
         for inode in self.take_leaving() {
             self.discard(&inode).await;
         }
+        let mut accessed = 0;
         for inode in self.take_unsaved() {
+            if self.save_access(&inode)? {
+                accessed += 1;
+                if accessed % AT_ONCE == 0 {
+                    self.commit_recorded().await?;
+                }
+                continue;
+            }
             let _contents = inode.contents.read().await;
             if let Err(error) = self.save(&inode).await {
                 result = Err(error);
             }
         }
-        if !self.journal.is_idle() {
-            let ticket = self.journal.begin()?.ticket();
-            self.commit(ticket).await?;
-        }
+        self.commit_recorded().await?;
         result
     }
 }

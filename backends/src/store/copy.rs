@@ -37,7 +37,7 @@ impl Volume {
         let size = source.read_live()?.record.size;
         let left = size.saturating_sub(from_offset);
         let len = if count == 0 { left } else { count.min(left) }.min(MAX_COPY);
-        check_ranges(&source, &target, &transfer, len)?;
+        self.check_ranges(&source, &target, &transfer, len)?;
         if len == 0 {
             return Ok(0);
         }
@@ -58,7 +58,7 @@ impl Volume {
             Self::note_contents(&target, outcome)?;
             done = len;
         }
-        self.note_copy(caller, &target, to_offset.saturating_add(done));
+        self.note_copy(caller, &target, to_offset.saturating_add(done))?;
         Ok(done)
     }
 
@@ -80,7 +80,7 @@ impl Volume {
         if from_offset > size || len > left {
             return Err(FsError::Inval);
         }
-        check_ranges(&source, &target, &transfer, len)?;
+        self.check_ranges(&source, &target, &transfer, len)?;
         if len == 0 {
             return Ok(());
         }
@@ -92,8 +92,7 @@ impl Volume {
         }
         let outcome = self.content.clone_range(source.ino, from_offset, target.ino, to_offset, len).await;
         Self::note_contents(&target, outcome)?;
-        self.note_copy(caller, &target, to_offset.saturating_add(len));
-        Ok(())
+        self.note_copy(caller, &target, to_offset.saturating_add(len))
     }
 
     /// Source and target, if the caller may read the one and write the other.
@@ -115,19 +114,29 @@ impl Volume {
         Ok((source, target))
     }
 
-    fn note_copy(&self, caller: &Credentials, target: &Arc<Inode>, end: u64) {
-        let mut state = target.write();
+    fn note_copy(&self, caller: &Credentials, target: &Arc<Inode>, end: u64) -> FsResult<()> {
+        let mut state = target.write_live()?;
         state.record.size = state.record.size.max(end);
         state.unsaved = Unsaved::Written;
-        state.touch_data_by(caller, self.now(), self.floor);
+        state.touch_data_by(caller, self.now(), self.floor());
         self.note_unsaved(target);
+        Ok(())
     }
-}
 
-fn check_ranges(source: &Inode, target: &Inode, transfer: &Transfer<'_>, len: u64) -> FsResult<()> {
-    check_range(transfer.to_offset, len)?;
-    let overlap = transfer.from_offset.abs_diff(transfer.to_offset) < len;
-    if source.ino == target.ino && overlap { Err(FsError::Inval) } else { Ok(()) }
+    fn check_ranges(
+        &self,
+        source: &Inode,
+        target: &Inode,
+        transfer: &Transfer<'_>,
+        len: u64,
+    ) -> FsResult<()> {
+        check_range(transfer.to_offset, len)?;
+        if transfer.to_offset.saturating_add(len) > self.content.max_len() {
+            return Err(FsError::FileTooBig);
+        }
+        let overlap = transfer.from_offset.abs_diff(transfer.to_offset) < len;
+        if source.ino == target.ino && overlap { Err(FsError::Inval) } else { Ok(()) }
+    }
 }
 
 /// Keeps everybody else from the contents of two files, or of one.

@@ -152,7 +152,7 @@ impl Volume {
         let mut record = new_record(draft.file_type, body, new.times, owner);
         record.size = new.size;
         record.exclusive = draft.exclusive;
-        record.change = self.floor.max(1);
+        record.change = self.floor().max(1);
 
         let mut change = self.journal.begin()?;
         let (ino, given) = self.new_ino();
@@ -162,7 +162,7 @@ impl Volume {
         change.put_new(&inode, &mut state, given);
         let before = dir_state.record.change;
         change.put_entry(dir, &mut dir_state, name, &inode)?;
-        dir_state.touch_data(now, self.floor);
+        dir_state.touch_data(now, self.floor());
         if is_directory {
             dir_state.record.nlink += 1;
         }

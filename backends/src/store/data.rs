@@ -115,7 +115,7 @@ impl Volume {
             end <= record.size && record.size <= record.allocated
         };
         // What has its storage already can be written to without more.
-        if is_filled { Ok(()) } else { self.check_room().await }
+        if is_filled { Ok(()) } else { self.check_room_for(len).await }
     }
 
     /// Notes that contents were written, up to `end`. Set-id bits that go are recorded at once.
@@ -125,9 +125,9 @@ impl Volume {
         inode: &Arc<Inode>,
         end: u64,
     ) -> FsResult<Option<super::journal::Ticket>> {
-        let mut state = inode.write();
+        let mut state = inode.write_live()?;
         state.record.size = state.record.size.max(end);
-        let had_set_ids = state.touch_data_by(caller, self.now(), self.floor);
+        let had_set_ids = state.touch_data_by(caller, self.now(), self.floor());
         if state.unsaved != Unsaved::Written {
             state.unsaved = Unsaved::Written;
             self.note_unsaved(inode);

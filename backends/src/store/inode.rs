@@ -56,6 +56,10 @@ pub(super) struct State {
     pub(super) unsaved: Unsaved,
     /// Up to where contents are durable that the record may speak of: of what was written later nobody knows yet.
     pub(super) durable_size: u64,
+    /// The last transaction with a record of what was written.
+    pub(super) written_in: Seq,
+    /// Whether clients were told that contents were lost, and no flush has succeeded since.
+    pub(super) loss_told: bool,
     /// Whether the contents are known to be no longer than the record's size.
     pub(super) is_cut: bool,
     /// Whether there may be contents.
@@ -77,6 +81,8 @@ impl State {
             opens: 0,
             unsaved: Unsaved::Nothing,
             durable_size: record.size,
+            written_in: Seq::default(),
+            loss_told: false,
             record,
             is_cut: !is_file,
             has_contents: is_file,
@@ -98,13 +104,15 @@ impl State {
     }
 
     /// Takes on what the store has, after changes of the record were lost. What was written since is kept: it is in the contents.
-    pub(super) fn restore(&mut self, record: InodeRecord) {
+    /// `durable` is the last transaction that is in the store.
+    pub(super) fn restore(&mut self, record: InodeRecord, durable: Seq) {
         let is_file = record.file_type == FileType::Reg;
         let written = std::mem::replace(&mut self.record, record);
         self.durable_size = self.record.size;
         self.is_cut = !is_file;
         self.has_contents = is_file;
-        if self.unsaved == Unsaved::Written {
+        if self.unsaved == Unsaved::Written || self.written_in > durable {
+            self.unsaved = Unsaved::Written;
             self.record.size = written.size;
             self.record.times.modify = written.times.modify;
             self.record.times.metadata = written.times.metadata;

@@ -65,6 +65,8 @@ struct Inner {
     is_committing: bool,
     /// A transaction failed, and what it changed in memory is being undone.
     is_undoing: bool,
+    /// How often that was so.
+    undos: u64,
     /// The last one that is in the store.
     durable: Seq,
     /// As of the running transaction.
@@ -83,6 +85,7 @@ impl Journal {
             running: Transaction { seq: Seq(1), ..Transaction::default() },
             is_committing: false,
             is_undoing: false,
+            undos: 0,
             durable: Seq(0),
             volume,
         };
@@ -147,6 +150,16 @@ impl Journal {
         inner.running.is_empty() && !inner.is_committing
     }
 
+    /// The last transaction that is in the store.
+    pub(super) fn durable(&self) -> Seq {
+        self.inner.lock().durable
+    }
+
+    /// How often changes were undone.
+    pub(super) fn undos(&self) -> u64 {
+        self.inner.lock().undos
+    }
+
     /// Whether a transaction is in the store.
     pub(super) fn is_durable(&self, seq: Seq) -> bool {
         seq <= self.inner.lock().durable
@@ -157,6 +170,7 @@ impl Journal {
     pub(super) fn undo(&self) -> Transaction {
         let mut inner = self.inner.lock();
         inner.is_undoing = true;
+        inner.undos += 1;
         inner.close_running()
     }
 
@@ -303,6 +317,11 @@ impl Change<'_> {
     /// Records that an orphan is being removed.
     pub(super) fn unmark_orphan(&mut self, ino: Ino) {
         self.push(Mutation::UnmarkOrphan(ino));
+    }
+
+    /// How often changes were undone.
+    pub(super) fn undos(&self) -> u64 {
+        self.inner.undos
     }
 
     /// What to wait for, to know that the change is durable.

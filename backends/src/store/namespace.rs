@@ -67,9 +67,15 @@ impl Volume {
                 Err(FsError::Stale) if !seen.holds(&*dir.read_live()?, name) => continue,
                 other => other.map_err(damaged)?,
             };
-            let state = child.read();
-            if state.alive().is_ok() {
-                return Ok(Found { node: self.handle(child.ino), attributes: child.attributes(&state) });
+            {
+                let state = child.read();
+                if state.alive().is_ok() {
+                    return Ok(Found { node: self.handle(child.ino), attributes: child.attributes(&state) });
+                }
+            }
+            if seen.holds(&*dir.read_live()?, name) {
+                // A name of an object that has none: the store is damaged.
+                return Err(FsError::Io);
             }
         }
     }
@@ -114,7 +120,7 @@ impl Volume {
                 let state = locked.get(&dir)?;
                 let before = state.record.change;
                 change.remove_entry(&dir, state, name, entry)?;
-                state.touch_data(now, self.floor);
+                state.touch_data(now, self.floor());
                 if child.is_directory() {
                     state.record.nlink -= 1;
                 }
@@ -141,9 +147,11 @@ impl Volume {
     ) -> bool {
         // A directory has the name and its own `.`.
         state.record.nlink = if inode.is_directory() { 0 } else { state.record.nlink.saturating_sub(1) };
-        state.touch(now, self.floor);
-        if state.record.nlink == 0 && state.opens == 0 && !state.has_contents && state.record.xattr_bytes == 0
-        {
+        state.touch(now, self.floor());
+        // Whoever writes to the contents of an empty file may be about to give it some.
+        let is_empty =
+            !state.has_contents && state.record.xattr_bytes == 0 && inode.contents.try_write().is_ok();
+        if state.record.nlink == 0 && state.opens == 0 && is_empty {
             change.remove(inode, state);
             return false;
         }
@@ -186,12 +194,12 @@ impl Volume {
                 let now = self.now();
                 let mut change = self.journal.begin()?;
                 state.record.nlink += 1;
-                state.touch(now, self.floor);
+                state.touch(now, self.floor());
                 change.put(&inode, state);
                 let state = locked.get(&dir)?;
                 let before = state.record.change;
                 change.put_entry(&dir, state, name, &inode)?;
-                state.touch_data(now, self.floor);
+                state.touch_data(now, self.floor());
                 change.put(&dir, state);
                 (change.ticket(), change_since(before, state))
             };
@@ -202,7 +210,12 @@ impl Volume {
 
     /// Whether something may be added to the stores.
     pub(super) async fn check_room(&self) -> FsResult<()> {
-        self.room.check(&*self.metadata, &*self.content).await
+        self.check_room_for(0).await
+    }
+
+    /// Whether so many bytes of contents may be added.
+    pub(super) async fn check_room_for(&self, len: u64) -> FsResult<()> {
+        self.room.check(&*self.metadata, &*self.content, len).await
     }
 }
 

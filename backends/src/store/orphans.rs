@@ -13,8 +13,6 @@ use super::volume::Volume;
 
 /// How many orphans or extended attributes are asked for at once.
 const PAGE: usize = 256;
-/// How long to wait while changes are not taken.
-const RETRY: Duration = Duration::from_millis(100);
 
 impl Volume {
     /// Removes what a caller has [claimed](super::inode::State::claim_unused): inline if that takes no waiting, else behind its back.
@@ -51,19 +49,14 @@ impl Volume {
             self.content.remove(inode.ino).await?;
         }
         let xattrs = self.all_xattrs(inode).await?;
-        loop {
-            {
-                let mut state = inode.write();
-                if let Ok(mut change) = self.journal.begin() {
-                    for (name, cookie) in &xattrs {
-                        change.remove_xattr(inode, &mut state, name, *cookie);
-                    }
-                    change.unmark_orphan(inode.ino);
-                    change.remove(inode, &mut state);
-                    break;
-                }
+        {
+            let mut state = inode.write();
+            let mut change = self.journal.begin()?;
+            for (name, cookie) in &xattrs {
+                change.remove_xattr(inode, &mut state, name, *cookie);
             }
-            tokio::time::sleep(RETRY).await;
+            change.unmark_orphan(inode.ino);
+            change.remove(inode, &mut state);
         }
         self.start_commit().await;
         Ok(())

@@ -76,12 +76,11 @@ impl Volume {
             }
             let reached = page.last().filter(|_| page.len() == PAGE).map(|last| last.entry.cookie);
             page.retain(|named| !state.names.contains(&named.name));
-            if reached.is_none() {
-                // What is not stored yet has larger cookies than all that is.
-                let new = state.names.present().filter(|(_, entry)| entry.cookie > after);
-                page.extend(new.map(|(name, entry)| NamedEntry { name: name.clone(), entry: *entry }));
-                page.sort_unstable_by_key(|named| named.entry.cookie);
-            }
+            // The store may have some of them by now: each belongs into the page that its cookie is in.
+            let is_here = |cookie| cookie > after && reached.is_none_or(|reached| cookie <= reached);
+            let new = state.names.present().filter(|(_, entry)| is_here(entry.cookie));
+            page.extend(new.map(|(name, entry)| NamedEntry { name: name.clone(), entry: *entry }));
+            page.sort_unstable_by_key(|named| named.entry.cookie);
             return Ok((page, reached));
         }
     }

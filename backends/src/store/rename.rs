@@ -7,7 +7,7 @@ use dittofs_framework::proto::ChangeInfo;
 use dittofs_framework::storage::{Entry, Ino};
 
 use super::inode::Inode;
-use super::journal::Ticket;
+use super::journal::{Change, Ticket};
 use super::lock::LockSet;
 use super::namespace::{Looked, damaged};
 use super::volume::{Volume, change_since};
@@ -95,10 +95,12 @@ impl Volume {
             let rename = Rename { from_dir, from, from_seen, to_dir, to, to_seen, source, target };
             // While it is held, nothing that could make a directory its own ancestor goes on elsewhere.
             let moves = if rename.moves_directory() { Some(self.directory_moves.lock().await) } else { None };
+            // What an undo takes back may change who is above whom, too.
+            let undos = self.journal.undos();
             if moves.is_some() && self.is_below(to_dir, source.ino).await? {
                 return Err(FsError::Inval);
             }
-            let made = self.try_rename(caller, &rename)?;
+            let made = self.try_rename(caller, &rename, undos)?;
             drop(moves);
             let Some(Made { changes, ticket, is_unused }) = made else { continue };
             if let Some(ticket) = ticket {
@@ -111,8 +113,8 @@ impl Volume {
         }
     }
 
-    /// `None` if one of the names changed since it was seen up.
-    fn try_rename(&self, caller: &Credentials, rename: &Rename<'_>) -> FsResult<Option<Made>> {
+    /// `None` if one of the names changed since it was looked up.
+    fn try_rename(&self, caller: &Credentials, rename: &Rename<'_>, undos: u64) -> FsResult<Option<Made>> {
         let Rename { from_dir, to_dir, source, target, .. } = *rename;
         let mut locked =
             LockSet::lock_any([Some(&**from_dir), Some(&**to_dir), Some(&**source), target.map(|t| &**t)]);
@@ -127,7 +129,11 @@ impl Volume {
         }
         rename.check(caller, &mut locked)?;
         let entry = rename.from_seen.entry.ok_or(FsError::Fault)?;
-        self.carry_out(rename, entry, &mut locked).map(Some)
+        let change = self.journal.begin()?;
+        if change.undos() != undos {
+            return Ok(None);
+        }
+        self.carry_out(rename, entry, &mut locked, change).map(Some)
     }
 
     /// Whether `dir` is the directory `above`, or somewhere below it. No directory gets another parent meanwhile.
@@ -145,10 +151,15 @@ impl Volume {
         }
     }
 
-    fn carry_out(&self, rename: &Rename<'_>, entry: Entry, locked: &mut LockSet<'_>) -> FsResult<Made> {
+    fn carry_out(
+        &self,
+        rename: &Rename<'_>,
+        entry: Entry,
+        locked: &mut LockSet<'_>,
+        mut change: Change<'_>,
+    ) -> FsResult<Made> {
         let Rename { from_dir, from, to_dir, to, source, target, .. } = *rename;
         let now = self.now();
-        let mut change = self.journal.begin()?;
         let before = locked.get(from_dir)?.record.change;
         let to_before = locked.get(to_dir)?.record.change;
 
@@ -157,7 +168,7 @@ impl Volume {
         if source.is_directory() {
             state.record.nlink -= 1;
         }
-        state.touch_data(now, self.floor);
+        state.touch_data(now, self.floor());
         change.put(from_dir, state);
 
         let state = locked.get(to_dir)?;
@@ -173,12 +184,12 @@ impl Volume {
             state.record.nlink -= 1;
         }
         if !rename.same_directory() {
-            state.touch_data(now, self.floor);
+            state.touch_data(now, self.floor());
         }
         change.put(to_dir, state);
 
         let state = locked.get(source)?;
-        state.touch(now, self.floor);
+        state.touch(now, self.floor());
         if rename.moves_directory() {
             state.directory_mut()?.parent = to_dir.ino;
         }

@@ -23,21 +23,23 @@ impl RoomGate {
         Self { reserve, plenty_at: Mutex::new(None) }
     }
 
-    /// Whether something may be added.
+    /// Whether something may be added, with so many bytes of contents.
     ///
     /// # Errors
-    /// [`FsError::NoSpace`] while one of the stores has no more than the reserve.
+    /// [`FsError::NoSpace`] while one of the stores has no more than the reserve, or would have less.
     pub(super) async fn check(
         &self,
         metadata: &dyn MetadataStore,
         content: &dyn ContentStore,
+        len: u64,
     ) -> FsResult<()> {
-        if self.reserve == 0 || self.plenty_at.lock().is_some_and(|at| at.elapsed() < TRUSTED_FOR) {
+        let was_plenty = || self.plenty_at.lock().is_some_and(|at| at.elapsed() < TRUSTED_FOR);
+        if self.reserve == 0 || (len < PLENTY / 2 && was_plenty()) {
             return Ok(());
         }
-        let least = self.beyond(metadata.room().await?).min(self.beyond(content.room().await?));
-        *self.plenty_at.lock() = (least >= PLENTY).then(Instant::now);
-        if least == 0 { Err(FsError::NoSpace) } else { Ok(()) }
+        let (metadata, content) = (self.beyond(metadata.room().await?), self.beyond(content.room().await?));
+        *self.plenty_at.lock() = (metadata.min(content) >= PLENTY).then(Instant::now);
+        if metadata == 0 || content == 0 || content < len { Err(FsError::NoSpace) } else { Ok(()) }
     }
 
     /// Room beyond the reserve.

@@ -16,10 +16,11 @@ use dittofs_framework::storage::{
 use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
 use super::StoreOptions;
 use super::cache::Cache;
-use super::inode::{Inode, Life, State};
+use super::inode::{Inode, Life, State, Unsaved};
 use super::journal::{Journal, Ticket, Transaction, reserved};
 use super::room::RoomGate;
 use crate::clock::WallClock;
@@ -63,7 +64,7 @@ pub(super) struct Volume {
     pub(super) volatile: bool,
     /// The least value of the change attribute of a file, and of anything else after a change: larger than all that an earlier start
     /// gave.
-    pub(super) floor: u64,
+    floor: AtomicU64,
     id: [u8; 8],
     clock: WallClock,
     /// Where work goes on that nobody waits for; without one it is done by whoever comes.
@@ -109,11 +110,16 @@ impl Volume {
             verifier: AtomicU64::new(random()?),
             keeps_orphans: AtomicBool::new(true),
             volatile: options.volatile,
-            floor: u64::from(starts) << CHANGES_PER_START,
+            floor: AtomicU64::new(u64::from(starts) << CHANGES_PER_START),
             id: volume.id,
             clock: Arc::clone(&options.clock),
             runtime: Handle::try_current().ok(),
         })
+    }
+
+    /// The least value of the change attribute after a change.
+    pub(super) fn floor(&self) -> u64 {
+        self.floor.load(Ordering::Relaxed)
     }
 
     pub(super) fn now(&self) -> NfsTime {
@@ -200,7 +206,7 @@ impl Volume {
     /// clients are to take the file for changed.
     pub(super) fn renewed(&self, mut record: InodeRecord) -> InodeRecord {
         if record.file_type == FileType::Reg {
-            record.change = record.change.max(self.floor);
+            record.change = record.change.max(self.floor());
         }
         record
     }
@@ -305,21 +311,28 @@ impl Volume {
         // Among it can be the records of files that were written to: clients have to write that again.
         self.lose_unstable();
         let behind = self.journal.undo();
+        let tell = |waiters: &mut Vec<oneshot::Sender<FsResult<()>>>| {
+            for waiter in waiters.drain(..) {
+                let _ = waiter.send(Err(error.clone().into()));
+            }
+        };
+        let mut waiters = failed.waiters;
+        waiters.extend(behind.waiters);
         let volume = loop {
             match self.reload(failed.touched.iter().chain(&behind.touched)).await {
                 Ok(volume) => break volume,
                 Err(again) => {
                     log_limited!(error, error = %again, "the metadata store cannot be read");
+                    tell(&mut waiters);
                     tokio::time::sleep(UNDO_RETRY).await;
                 }
             }
         };
+        // Once more, for who has asked since: some of what was written then was undone, too.
+        self.lose_unstable();
         self.journal.note_end();
         self.journal.undone(volume);
-        let error = FsError::from(error.clone());
-        for waiter in failed.waiters.into_iter().chain(behind.waiters) {
-            let _ = waiter.send(Err(error));
-        }
+        tell(&mut waiters);
     }
 
     async fn reload(&self, inodes: impl Iterator<Item = &Arc<Inode>>) -> Result<VolumeRecord, StorageError> {
@@ -329,8 +342,13 @@ impl Volume {
             state.epoch += 1;
             state.names.clear();
             state.xattrs.clear();
+            // A value that somebody saw does not come again, whatever leaves memory before it is saved.
+            self.floor.fetch_max(state.record.change + 2, Ordering::Relaxed);
             if let Some(record) = record {
-                state.restore(record);
+                state.restore(record, self.journal.durable());
+                if state.unsaved == Unsaved::Written {
+                    self.note_unsaved(inode);
+                }
                 if state.life == Life::Leaving {
                     self.note_leaving(inode);
                 }

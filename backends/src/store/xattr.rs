@@ -106,7 +106,7 @@ impl Volume {
                 let xattr = Xattr { cookie, value: Bytes::copy_from_slice(value) };
                 change.put_xattr(&inode, &mut state, name, xattr);
                 let before = state.record.change;
-                state.touch(self.now(), self.floor);
+                state.touch(self.now(), self.floor());
                 change.put(&inode, &mut state);
                 (change.ticket(), change_since(before, &state))
             };
@@ -136,7 +136,7 @@ impl Volume {
                 state.record.xattr_bytes = state.record.xattr_bytes.saturating_sub(cost(name, &old.value));
                 change.remove_xattr(&inode, &mut state, name, old.cookie);
                 let before = state.record.change;
-                state.touch(self.now(), self.floor);
+                state.touch(self.now(), self.floor());
                 change.put(&inode, &mut state);
                 (change.ticket(), change_since(before, &state))
             };

@@ -44,7 +44,8 @@ impl Snapshot {
     }
 }
 
-struct Names(Vec<(Vec<u8>, NodeHandle)>);
+#[derive(Default)]
+pub(super) struct Names(pub(super) Vec<(Vec<u8>, NodeHandle)>);
 
 impl DirSink for Names {
     fn entry(&mut self, entry: DirEntry<'_>) -> Result<(), SinkFull> {

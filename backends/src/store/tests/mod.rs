@@ -7,3 +7,4 @@ mod limits;
 mod order;
 mod stores;
 mod suite;
+mod together;

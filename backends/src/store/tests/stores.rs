@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use dittofs_framework::fs::FileSystem;
 use dittofs_framework::proto::NfsTime;
-use dittofs_framework::storage::{ContentStore, MetadataStore};
+use dittofs_framework::storage::{ContentStore, Ino, MetadataStore};
 use dittofs_framework::testing::faults::{FaultyStores, Loss};
 
 use crate::WallClock;
@@ -29,6 +29,11 @@ impl Stores {
 
     /// The volume in them, with few inodes in memory.
     pub(super) async fn open(&self, clock: WallClock) -> Arc<dyn FileSystem> {
+        self.open_store(clock).await
+    }
+
+    /// The same, to look into it.
+    pub(super) async fn open_store(&self, clock: WallClock) -> Arc<StoreFileSystem> {
         let options = StoreOptions {
             root_mode: 0o777,
             clock,
@@ -38,6 +43,11 @@ impl Stores {
         };
         let opened = StoreFileSystem::open(self.faults.metadata(), self.faults.content(), options).await;
         Arc::new(opened.expect("the stores work"))
+    }
+
+    /// How many files have contents.
+    pub(super) async fn contents(&self) -> usize {
+        self.content.scan(Ino(0), 10).await.expect("a scan").len()
     }
 
     /// Takes the power away, and looks whether what is left makes sense.
