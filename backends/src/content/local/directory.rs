@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::disk::Disk;
-use super::error::flush_error;
+use super::error::{flush_error, storage_error};
 use super::layout::{directory_of, directory_path, file_path, parent_of, parent_path};
 
 /// How often a file is tried to be made while others take its directory away.
@@ -43,6 +43,15 @@ struct Names {
 /// The names that are in a directory by some time.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NameMark(u64);
+
+/// Why something is not known to be durable.
+#[derive(Debug)]
+pub(super) enum NotDurable {
+    /// A flush failed, and the kernel may have dropped what it was to write.
+    Lost(StorageError),
+    /// Nothing was flushed, so nothing is lost, and a later flush can succeed.
+    NotTried(StorageError),
+}
 
 impl Directory {
     fn new(number: u64) -> Self {
@@ -86,18 +95,18 @@ impl Directory {
         Err(Errno::NOENT)
     }
 
-    /// Makes the names up to this one durable, and the path to them.
+    /// Makes the names up to this one durable, and the path to them. `open` opens a directory by its path.
     pub(super) fn make_durable(
         &self,
         disk: &dyn Disk,
-        root: &OwnedFd,
+        open: impl Fn(&str) -> Result<OwnedFd, Errno>,
         mark: NameMark,
-    ) -> Result<(), StorageError> {
+    ) -> Result<(), NotDurable> {
         let _turn = self.turn.lock();
         let (made, paths, is_path_durable) = {
             let names = self.names.lock();
             if let Some(error) = &names.failed {
-                return Err(error.clone());
+                return Err(NotDurable::Lost(error.clone()));
             }
             let is_path_durable = names.durable_paths == names.paths;
             if names.durable >= mark.0 && is_path_durable {
@@ -105,7 +114,7 @@ impl Directory {
             }
             (names.made, names.paths, is_path_durable)
         };
-        let result = self.sync(disk, root, is_path_durable).map_err(flush_error);
+        let result = self.sync(disk, open, is_path_durable);
         let mut names = self.names.lock();
         match &result {
             Ok(()) => {
@@ -113,16 +122,27 @@ impl Directory {
                 names.durable_paths = paths;
             }
             // The kernel tells of a loss once. Later ones who ask must learn of it too.
-            Err(error) => names.failed = Some(error.clone()),
+            Err(NotDurable::Lost(error)) => names.failed = Some(error.clone()),
+            Err(NotDurable::NotTried(_)) => {}
         }
         result
     }
 
-    fn sync(&self, disk: &dyn Disk, root: &OwnedFd, is_path_durable: bool) -> Result<(), Errno> {
-        sync_directory(disk, root, &directory_path(self.number))?;
+    fn sync(
+        &self,
+        disk: &dyn Disk,
+        open: impl Fn(&str) -> Result<OwnedFd, Errno>,
+        is_path_durable: bool,
+    ) -> Result<(), NotDurable> {
+        let sync = |path: &str| {
+            let directory = open(path).map_err(|errno| NotDurable::NotTried(storage_error(errno)))?;
+            let flushed = rustix::io::retry_on_intr(|| disk.sync_directory(directory.as_fd()));
+            flushed.map_err(|errno| NotDurable::Lost(flush_error(errno)))
+        };
+        sync(&directory_path(self.number))?;
         if !is_path_durable {
-            sync_directory(disk, root, &parent_path(parent_of(self.number)))?;
-            sync_directory(disk, root, ".")?;
+            sync(&parent_path(parent_of(self.number)))?;
+            sync(".")?;
         }
         Ok(())
     }
@@ -146,12 +166,6 @@ fn make_directory(root: &OwnedFd, path: &str) -> Result<(), Errno> {
         Err(Errno::EXIST) => Ok(()),
         result => result,
     }
-}
-
-fn sync_directory(disk: &dyn Disk, root: &OwnedFd, path: &str) -> Result<(), Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let directory = rustix::fs::openat(root, path, flags, Mode::empty())?;
-    rustix::io::retry_on_intr(|| disk.sync_directory(directory.as_fd()))
 }
 
 /// The directories that something is known of.

@@ -90,6 +90,11 @@ impl ContentFile {
         self.is_removed.load(Ordering::Acquire)
     }
 
+    /// Whether the file is removed, or just being removed. Asks the file system.
+    pub(super) fn has_no_name(&self) -> bool {
+        self.is_removed() || facts(&self.fd).is_ok_and(|facts| facts.links == 0)
+    }
+
     /// Whether something was changed that is not known to be durable, and not known to be lost.
     pub(super) fn is_unsaved(&self) -> bool {
         self.sync.is_unsaved(self.changes()) && !self.is_removed()

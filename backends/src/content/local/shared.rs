@@ -26,6 +26,8 @@ use super::sync;
 const TRIES: usize = 4;
 /// How files are opened.
 const FILE_FLAGS: OFlags = OFlags::RDWR.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+/// How directories are opened.
+const DIRECTORY_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 pub(super) struct Shared {
     pub(super) root: OwnedFd,
@@ -89,6 +91,11 @@ impl Shared {
         Ok(made)
     }
 
+    /// Opens a directory of files, or one above them.
+    pub(super) fn open_directory(&self, path: &str) -> Result<OwnedFd, Errno> {
+        self.with_room_for_one(|| self.disk.open(self.root.as_fd(), path, DIRECTORY_FLAGS))
+    }
+
     /// Opens a file; closes others first if the process has too many.
     fn with_room_for_one<T>(&self, open: impl Fn() -> Result<T, Errno>) -> Result<T, Errno> {
         match rustix::io::retry_on_intr(&open) {
@@ -122,7 +129,7 @@ impl Shared {
         for _ in 0..TRIES {
             match self.cache.add(file) {
                 Added::Kept(kept) => return kept,
-                // A failure is kept for those who ask for the file.
+                // A loss is kept for those who ask for the file; after any other failure it stays open.
                 Added::Flush(other) => drop(sync::flush(self, &other)),
             }
         }
@@ -225,8 +232,7 @@ fn open_root(directory: &Path) -> io::Result<OwnedFd> {
         Err(Errno::EXIST) => {}
         Err(errno) => return Err(errno.into()),
     }
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    Ok(rustix::fs::open(directory, flags, Mode::empty())?)
+    Ok(rustix::fs::open(directory, DIRECTORY_FLAGS, Mode::empty())?)
 }
 
 /// How long a file may be: there is no call that says so, but one that fails when it is too long.

@@ -4,14 +4,19 @@
 //! flush failed have failed for good: every later [`sync`](dittofs_framework::storage::ContentStore::sync) of them fails
 //! likewise, until nothing of what may be lost is left (they are cut to nothing, or removed) or the store is opened again by somebody who
 //! knows that what was not durable may be lost. They can still be read and written.
+//!
+//! Only what the kernel says of a flush counts. Where a directory cannot be opened to flush the names in it, nothing was flushed and nothing
+//! is lost: those who wait are told, and the next sync tries again.
 
 use std::sync::Arc;
 
+use dittofs_framework::log_limited;
 use dittofs_framework::storage::{StorageError, StorageResult};
 use parking_lot::Mutex;
 use rustix::io::{Errno, retry_on_intr};
 use tokio::sync::oneshot;
 
+use super::directory::NotDurable;
 use super::disk::{Disk, Flush};
 use super::error::flush_error;
 use super::file::ContentFile;
@@ -110,17 +115,20 @@ pub(super) fn flush(shared: &Shared, file: &ContentFile) -> StorageResult<()> {
         if state.durable.is_some() { Flush::Data } else { Flush::File }
     };
     let disk = &*shared.disk;
-    let result = sync_file(disk, file, how)
-        .map_err(flush_error)
-        .and_then(|()| file.directory.make_durable(disk, &shared.root, file.mark));
-    match result {
-        // Nobody will look for what is removed.
-        _ if file.is_removed() => Ok(()),
+    let result = sync_file(disk, file, how).map_err(|errno| NotDurable::Lost(flush_error(errno)));
+    let open = |path: &str| shared.open_directory(path);
+    match result.and_then(|()| file.directory.make_durable(disk, open, file.mark)) {
         Ok(()) => {
             file.sync.state.lock().durable = Some(changes);
             Ok(())
         }
-        Err(error) => {
+        // Nobody will look for what is removed, and its directory may be gone too.
+        Err(_) if file.has_no_name() => Ok(()),
+        Err(NotDurable::NotTried(error)) => {
+            log_limited!(warn, file = file.id().0, %error, "a directory could not be opened to flush it");
+            Err(error)
+        }
+        Err(NotDurable::Lost(error)) => {
             tracing::error!(file = file.id().0, %error, "a flush failed: what was not durable may be lost");
             shared.failed.lock().insert(file.id(), error.clone());
             file.sync.state.lock().failed = Some(error.clone());

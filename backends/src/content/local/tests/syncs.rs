@@ -199,3 +199,59 @@ async fn names_that_may_be_lost_are_not_durable_later() {
     assert!(matches!(store.sync(Ino(1)).await, Err(StorageError::Failed(_))));
     assert!(matches!(store.sync(Ino(2)).await, Err(StorageError::Failed(_))), "its name was to go with it");
 }
+
+#[rstest]
+#[case::descriptors_of_the_process(Errno::MFILE, true)]
+#[case::descriptors_of_the_machine(Errno::NFILE, true)]
+#[case::memory(Errno::NOMEM, false)]
+#[case::device(Errno::IO, false)]
+#[tokio::test]
+async fn a_directory_that_cannot_be_opened_has_lost_nothing(
+    #[case] errno: Errno,
+    #[case] is_tried_again: bool,
+) {
+    let place = Place::new(100);
+    let store = place.store();
+    write(&store, Ino(1), 0, 10).await;
+    write(&store, Ino(2), 0, 10).await;
+    *place.tricks.next_open.lock() = Some(errno);
+    let first = store.sync(Ino(1)).await;
+    assert!(place.tricks.next_open.lock().is_none());
+    assert_eq!(first.is_ok(), is_tried_again, "{first:?}");
+    store.sync(Ino(1)).await.unwrap();
+    assert_eq!(place.tricks.directory_syncs.load(SeqCst), 3, "it and those above it");
+    store.sync(Ino(2)).await.unwrap();
+}
+
+/// The only file of a directory that is not the newest is flushed to be closed, and goes, with the directory, before the names are flushed.
+#[tokio::test]
+async fn a_directory_that_goes_during_a_flush_has_lost_nothing() {
+    let place = Place::new(1);
+    let store = place.store();
+    write(&store, FILE, 0, 10).await;
+    place.tricks.hold_syncs();
+    let mut closing = Box::pin(write(&store, Ino(5000), 0, 10));
+    assert!(matches!(closing.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Pending));
+    while place.tricks.syncs() == 0 {
+        tokio::task::yield_now().await;
+    }
+    store.remove(FILE).await.unwrap();
+    assert!(!place.path(FILE).parent().unwrap().exists());
+    place.tricks.release_syncs();
+    closing.await;
+    write(&store, Ino(8), 0, 10).await;
+    store.sync(Ino(8)).await.unwrap();
+}
+
+/// As when another removal takes the directory between the steps of one.
+#[tokio::test]
+async fn a_file_without_a_name_needs_no_directory() {
+    let place = Place::new(100);
+    let store = place.store();
+    write(&store, FILE, 0, 10).await;
+    let sync = begin_flush(&place, &store).await;
+    std::fs::remove_file(place.path(FILE)).unwrap();
+    std::fs::remove_dir(place.path(FILE).parent().unwrap()).unwrap();
+    place.tricks.release_syncs();
+    sync.await.unwrap();
+}
