@@ -34,7 +34,8 @@
 //! # Failure
 //!
 //! The engine refuses all writes after one that failed. If it was for want of room, or if a merge of tables in the background had none,
-//! the engine is opened again, and its number of the last batch says whether the batch is in it. After any other failure nothing is written
+//! the engine is opened again, and its number of the last batch says whether the batch is in it. If it cannot be opened, for another reason
+//! than damage, this is tried again and again, and nothing can be read or written meanwhile. After any other failure nothing is written
 //! until the store is opened again.
 //!
 //! The engine takes its journal to end where it cannot be read. Of batches that were lost so the mark tells: it is written after

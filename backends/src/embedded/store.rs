@@ -4,6 +4,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -18,7 +19,7 @@ use super::directory::ShareDirectory;
 use super::engine::Engine;
 use super::mark::Mark;
 use super::room::{self, Reserve};
-use super::writer::{Job, Writer};
+use super::writer::{Job, REOPEN_AFTER, Writer};
 use super::{directory, read};
 
 /// Reads of no more records than this are made at once, as the engine has what is in use in memory; longer ones by a thread that may block.
@@ -37,7 +38,7 @@ pub struct EmbeddedMetadataStore {
 
 /// What readers and the thread that applies batches have in common.
 pub(super) struct Shared {
-    /// An error when it could not be opened again.
+    /// Why it could not be opened again, if so.
     pub(super) engine: RwLock<StorageResult<Engine>>,
     /// The directory, to ask for its room.
     dir: File,
@@ -51,6 +52,11 @@ impl EmbeddedMetadataStore {
     /// # Errors
     /// [`StorageError::Damaged`] if it does not hold what was acknowledged, or what the file system says.
     pub fn open(share: Arc<ShareDirectory>) -> StorageResult<Self> {
+        Self::open_with(share, REOPEN_AFTER)
+    }
+
+    /// Leaves an engine that stopped alone for some time.
+    pub(super) fn open_with(share: Arc<ShareDirectory>, reopen_after: Duration) -> StorageResult<Self> {
         let dir = share.metadata();
         let (reserve, mark, acknowledged) = prepare(&dir).map_err(StorageError::failed)?;
         let engine_dir = dir.join("engine");
@@ -71,6 +77,7 @@ impl EmbeddedMetadataStore {
             applied,
             failed: None,
             reopened: None,
+            reopen_after,
         };
         let (jobs, queue) = mpsc::channel();
         let writer = thread::Builder::new()

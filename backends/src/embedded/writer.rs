@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use dittofs_framework::log_limited;
@@ -14,8 +14,8 @@ use super::mark::Mark;
 use super::room::Reserve;
 use super::store::Shared;
 
-/// How long an engine that stopped is left alone before it is opened again once more.
-const REOPEN_AFTER: Duration = Duration::from_secs(5);
+/// How long an engine that stopped, or could not be opened, is left alone before it is opened again once more.
+pub(super) const REOPEN_AFTER: Duration = Duration::from_secs(5);
 
 /// A batch, and who waits for it. It may be gone when it is done.
 pub(super) type Job = (Batch, oneshot::Sender<StorageResult<()>>);
@@ -31,6 +31,7 @@ pub(super) struct Writer {
     /// Why nothing is written any more.
     pub(super) failed: Option<StorageError>,
     pub(super) reopened: Option<Instant>,
+    pub(super) reopen_after: Duration,
 }
 
 /// What a batch does to the engine.
@@ -45,10 +46,27 @@ struct Changes {
 impl Writer {
     /// Works until the store is dropped and the queue is empty.
     pub(super) fn run(mut self, queue: &Receiver<Job>) {
-        while let Ok((batch, done)) = queue.recv() {
-            let result = self.apply(&batch);
-            drop(done.send(result));
+        loop {
+            let next = if self.is_closed() {
+                queue.recv_timeout(self.reopen_after)
+            } else {
+                queue.recv().map_err(RecvTimeoutError::from)
+            };
+            match next {
+                Ok((batch, done)) => {
+                    let result = self.apply(&batch);
+                    drop(done.send(result));
+                }
+                // For readers. Why it failed is in the log, and told to them.
+                Err(RecvTimeoutError::Timeout) => drop(self.restart()),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
         }
+    }
+
+    /// Whether the engine could not be opened again so far, but may be later.
+    fn is_closed(&self) -> bool {
+        self.failed.is_none() && self.shared.engine.read().is_err()
     }
 
     fn apply(&mut self, batch: &Batch) -> StorageResult<()> {
@@ -57,6 +75,9 @@ impl Writer {
         }
         if batch.mutations.is_empty() {
             return Ok(());
+        }
+        if self.is_closed() {
+            self.restart()?;
         }
         let number = self.applied + 1;
         let changes = Changes::new(batch, number);
@@ -93,7 +114,7 @@ impl Writer {
         let Some(at) = self.reopened else { return false };
         let engine = self.shared.engine.read();
         let is_behind = engine.as_ref().is_ok_and(|engine| engine.is_behind() && !engine.is_stopped());
-        if !is_behind && at.elapsed() >= REOPEN_AFTER {
+        if !is_behind && at.elapsed() >= self.reopen_after {
             self.reopened = None;
         }
         is_behind
@@ -109,44 +130,65 @@ impl Writer {
     /// After a batch that found no room: rids the engine of what it has of it.
     fn undo(&mut self) -> StorageResult<()> {
         self.reserve.release();
-        let found = self.reopen().map_err(|error| self.fail(error.into()))?;
-        if found == self.applied {
-            return Err(StorageError::NoSpace);
-        }
-        // All of it is in the journal, but it did not get to the disk, and may not be there after a crash.
-        let error = std::io::Error::other("a batch that failed is there");
-        Err(self.fail(StorageError::failed(error)))
+        self.reopen()?;
+        Err(StorageError::NoSpace)
     }
 
-    /// Opens an engine again that stopped. Merging tables may have found no room, which may be there by now.
+    /// Opens an engine again that stopped, or could not be opened. What was missing, such as room to merge tables, may be there by now.
     fn restart(&mut self) -> StorageResult<()> {
-        if self.reopened.is_some_and(|at| at.elapsed() < REOPEN_AFTER) {
-            return Err(StorageError::NoSpace);
+        if self.reopened.is_some_and(|at| at.elapsed() < self.reopen_after) {
+            let why = self.shared.engine.read().as_ref().err().cloned();
+            return Err(why.unwrap_or(StorageError::NoSpace));
         }
         self.reserve.release();
-        tracing::warn!("the metadata engine has stopped: opening it again");
-        let found = self.reopen().map_err(|error| self.fail(error.into()))?;
+        log_limited!(warn, "the metadata engine has stopped: opening it again");
+        self.reopen()
+    }
+
+    /// Closes the engine and opens it: without a batch that failed, and with all others. Readers wait.
+    fn reopen(&mut self) -> StorageResult<()> {
+        let found = match self.replace() {
+            Ok(found) => found,
+            Err(error @ StorageError::Damaged(_)) => return Err(self.fail(error)),
+            Err(error) => {
+                log_limited!(error, %error, "the metadata engine cannot be opened again: trying it later");
+                return Err(error);
+            }
+        };
         if found == self.applied {
             return Ok(());
         }
-        let what = format!("batch {} is the last, and {} was", found, self.applied);
-        Err(self.fail(StorageError::Damaged(what)))
+        let error = if found == self.applied + 1 {
+            // All of it is in the journal, but it did not get to the disk, and may not be there after a crash.
+            StorageError::failed(std::io::Error::other("a batch that failed is there"))
+        } else {
+            StorageError::Damaged(format!("batch {found} is the last, and {} was", self.applied))
+        };
+        Err(self.fail(error))
     }
 
-    /// Closes the engine, opens it, and returns the number of its last batch. Readers wait.
-    fn reopen(&mut self) -> Result<u64, EngineError> {
+    /// Puts the engine, opened anew, where readers find it, or why it could not be opened. Returns the number of its last batch.
+    fn replace(&mut self) -> StorageResult<u64> {
         self.reopened = Some(Instant::now());
-        let closed = std::io::Error::other("the engine could not be opened again");
+        let closed = std::io::Error::other("the engine is closed");
         let mut slot = self.shared.engine.write();
         // The files are locked until the old one is gone.
         *slot = Err(StorageError::failed(closed));
-        let engine = Engine::open(&self.engine_dir)?;
-        let applied = engine.applied()?;
-        *slot = Ok(engine);
-        Ok(applied)
+        let opened = Engine::open(&self.engine_dir).and_then(|engine| Ok((engine.applied()?, engine)));
+        match opened {
+            Ok((applied, engine)) => {
+                *slot = Ok(engine);
+                Ok(applied)
+            }
+            Err(error) => {
+                let error = StorageError::from(error);
+                *slot = Err(error.clone());
+                Err(error)
+            }
+        }
     }
 
-    /// Writes nothing any more. Readers see what was durable before.
+    /// Writes nothing any more. Readers go on if the engine is open; what is too damaged to be opened is not read either.
     fn fail(&mut self, error: StorageError) -> StorageError {
         tracing::error!(%error, "nothing is written to the metadata store until it is opened again");
         self.failed = Some(error.clone());
