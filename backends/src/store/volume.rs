@@ -83,6 +83,10 @@ impl Volume {
         let (found, starts) = if let Some(found) = metadata.volume().await? {
             (found, found.starts.saturating_add(1))
         } else {
+            // Numbers begin anew: files would get what others had in theirs.
+            if !content.scan(Ino(0), 1).await?.is_empty() {
+                return Err(StorageError::Damaged("there are contents, but no metadata of them".to_owned()));
+            }
             first.push(Mutation::PutInode(Ino::ROOT, root_record(options)));
             let id = random()?.to_be_bytes();
             (VolumeRecord { id, next_ino: Ino::ROOT.0 + 1, inodes: 1, starts: 0 }, 0)

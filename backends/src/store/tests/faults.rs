@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use dittofs_framework::fs::{FileSystem, FsError, NewNode, Stability};
 use dittofs_framework::proto::NfsTime;
+use dittofs_framework::storage::StorageError;
 use dittofs_framework::testing::faults::{Calls, Fault, Loss};
 use rstest::rstest;
 
@@ -208,4 +209,17 @@ async fn the_verifier_tells_of_a_flush_that_failed() {
     stores.crash(Loss::All).await;
     let is_there = open(&stores).await.read("f", 1 << 20).await == Ok(data(1_000, 1));
     assert!(is_told || again.is_err() || is_there, "a client believes that it is durable");
+}
+
+/// Objects of a new volume have the numbers of those that were lost.
+#[tokio::test]
+async fn contents_are_not_given_to_the_files_of_a_new_volume() {
+    let stores = Stores::new(1 << 30);
+    let history = open(&stores).await;
+    history.make("directory", NewNode::Directory).await.unwrap();
+    stores.open_without_metadata().await.unwrap();
+    history.create("file").await.unwrap();
+    history.write("file", 0, data(100, 1), Stability::FileSync).await.unwrap();
+    let error = stores.open_without_metadata().await.err().unwrap();
+    assert!(matches!(error, StorageError::Damaged(_)), "{error}");
 }

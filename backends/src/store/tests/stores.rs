@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use dittofs_framework::fs::FileSystem;
 use dittofs_framework::proto::NfsTime;
-use dittofs_framework::storage::{ContentStore, Ino, MetadataStore};
+use dittofs_framework::storage::{ContentStore, Ino, MetadataStore, StorageError};
 use dittofs_framework::testing::faults::{FaultyStores, Loss};
 
 use crate::WallClock;
@@ -48,6 +48,16 @@ impl Stores {
     /// How many files have contents.
     pub(super) async fn contents(&self) -> usize {
         self.content.scan(Ino(0), 10).await.expect("a scan").len()
+    }
+
+    /// What a volume says that is made anew over the same contents.
+    pub(super) async fn open_without_metadata(&self) -> Result<StoreFileSystem, StorageError> {
+        let metadata = Arc::new(MemoryMetadataStore::new(1 << 30));
+        let opened = StoreFileSystem::open(metadata.clone(), self.content.clone(), StoreOptions::default());
+        let opened = opened.await;
+        let is_made = metadata.volume().await.expect("the store works").is_some();
+        assert_eq!(is_made, opened.is_ok(), "all or nothing");
+        opened
     }
 
     /// Takes the power away, and looks whether what is left makes sense.
