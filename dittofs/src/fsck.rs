@@ -11,7 +11,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::cli;
-use crate::data_dir::{DataDir, DataDirError, default_place};
+use crate::data_dir::{DataDir, DataDirError, ExportKey, default_place};
 
 /// How many problems of a share are shown; more are counted.
 const LISTED: usize = 1000;
@@ -39,6 +39,8 @@ enum FsckError {
 
 #[derive(Debug, Error)]
 enum ShareError {
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error(transparent)]
@@ -118,7 +120,10 @@ fn check_all(options: &cli::FsckOptions) -> Result<Outcome, FsckError> {
 }
 
 async fn check(dir: &DataDir, name: &str, mode: Mode) -> Result<Report, ShareError> {
-    let stores = Stores::open(&dir.share(name))?;
+    let path = dir.share(name);
+    // One that the server has served is not made anew; a start may have left another half made.
+    let is_known = dir.knows(&ExportKey::share(name))?;
+    let stores = if is_known { Stores::find(&path).await? } else { Stores::open(&path)? };
     let now = (StoreOptions::default().clock)();
     let options = FsckOptions { mode, listed: LISTED, now };
     Ok(fsck::check(&*stores.metadata, &*stores.content, options).await?)

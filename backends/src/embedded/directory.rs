@@ -12,6 +12,7 @@ const VERSION: u32 = 1;
 const NAME: &str = "dittofs share";
 const LOCK: &str = "LOCK";
 const FORMAT: &str = "FORMAT";
+pub(super) const METADATA: &str = "metadata";
 /// What `FORMAT` is called until it is whole.
 const FORMAT_NEW: &str = "FORMAT.new";
 /// What a directory may hold that is to become a share: what a crash left of making it, and what file systems put into their roots.
@@ -30,6 +31,12 @@ pub enum OpenError {
     #[error("{} is not empty and is not a share", path.display())]
     Foreign {
         /// The directory.
+        path: PathBuf,
+    },
+    /// What is to be a share that was made earlier has lost all, or a part.
+    #[error("{} is missing or empty", path.display())]
+    Missing {
+        /// What there should be.
         path: PathBuf,
     },
     /// Another version of the program made it.
@@ -87,6 +94,20 @@ impl ShareDirectory {
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
+    /// As [`open`](Self::open), for a share that was made earlier: nothing is made. Blocks.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; [`OpenError::Missing`] if the directory is not there, or could become a share.
+    pub fn find(path: &Path) -> Result<Self, OpenError> {
+        let missing = || OpenError::Missing { path: path.to_owned() };
+        match look(path) {
+            Ok(true) => Ok(Self { path: path.to_owned(), _lock: lock(path)? }),
+            Ok(false) => Err(missing()),
+            Err(OpenError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => Err(missing()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
@@ -94,7 +115,7 @@ impl ShareDirectory {
 
     /// The directory of its metadata. It may have to be made.
     pub fn metadata(&self) -> PathBuf {
-        self.path.join("metadata")
+        self.path.join(METADATA)
     }
 
     /// The directory of what its files hold. It may have to be made.

@@ -56,5 +56,5 @@ mod values;
 mod writer;
 
 pub use directory::{OpenError, ShareDirectory};
-pub use share::{Stores, open};
+pub use share::{Stores, open, open_again};
 pub use store::EmbeddedMetadataStore;

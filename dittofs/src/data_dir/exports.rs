@@ -1,10 +1,10 @@
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use dittofs_framework::export::ExportId;
 
 use super::record::{damaged, read, write};
-use super::{DataDir, DataDirError};
+use super::{DataDir, DataDirError, EXPORTS};
 
 /// What an export is known by from start to start, so that it has the same number each time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,29 +23,66 @@ impl ExportKey {
     }
 }
 
+/// The number of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Numbered {
+    pub(crate) id: ExportId,
+    /// Whether it was entered earlier: what belongs to it was made then.
+    pub(crate) is_known: bool,
+}
+
+/// Numbers of exports, of which new ones are yet to be entered.
+#[derive(Debug)]
+pub(crate) struct Numbers {
+    path: PathBuf,
+    entered: String,
+    added: Vec<String>,
+    pub(crate) exports: Vec<Numbered>,
+}
+
+impl Numbers {
+    /// Enters those that are new; durable when this returns.
+    pub(crate) fn enter(&self) -> Result<(), DataDirError> {
+        let Self { path, entered, added, .. } = self;
+        if added.is_empty() { Ok(()) } else { write(path, &format!("{entered}{}", added.concat())) }
+    }
+}
+
 impl DataDir {
-    /// The numbers of these exports, in their order. One that was not there before gets a number that none ever had; this is durable
-    /// when it returns.
-    pub(crate) fn export_ids(&self, keys: &[ExportKey]) -> Result<Vec<ExportId>, DataDirError> {
-        let path = self.path.join("exports");
-        let lines = read(&path)?.unwrap_or_default();
+    /// The numbers of these exports, in their order. One that was not there before gets a number that none ever had.
+    pub(crate) fn numbers(&self, keys: &[ExportKey]) -> Result<Numbers, DataDirError> {
+        let path = self.path.join(EXPORTS);
+        let lines = read(&path)?.ok_or_else(|| DataDirError::Lost(path.clone()))?;
         let known = parse(&lines).ok_or_else(|| damaged(&path, "it has a line without a number"))?;
         let mut last = known.iter().map(|(id, _)| *id).max().unwrap_or(0);
         let mut added = Vec::new();
-        let mut number = |key: &ExportKey| {
+        let number = |key: &ExportKey| {
             if let Some((id, _)) = known.iter().find(|(_, known)| *known == key.0) {
-                return ExportId(*id);
+                return Numbered { id: ExportId(*id), is_known: true };
             }
             last = last.saturating_add(1);
             added.push(format!("{last} {}\n", key.0));
-            ExportId(last)
+            Numbered { id: ExportId(last), is_known: false }
         };
-        let ids = keys.iter().map(&mut number).collect();
-        if !added.is_empty() {
-            write(&path, &format!("{lines}{}", added.concat()))?;
-        }
-        Ok(ids)
+        let exports = keys.iter().map(number).collect();
+        Ok(Numbers { path, entered: lines, added, exports })
     }
+
+    /// Whether this export has a number.
+    pub(crate) fn knows(&self, key: &ExportKey) -> Result<bool, DataDirError> {
+        let numbers = self.numbers(std::slice::from_ref(key))?;
+        Ok(numbers.exports.iter().all(|export| export.is_known))
+    }
+}
+
+/// Writes the file of a new data directory.
+pub(super) fn make(path: &Path) -> Result<(), DataDirError> {
+    write(path, "")
+}
+
+/// Whether no number was ever given.
+pub(super) fn is_new(path: &Path) -> bool {
+    read(path).is_ok_and(|lines| lines.is_some_and(|lines| lines.is_empty()))
 }
 
 fn parse(lines: &str) -> Option<Vec<(u32, &str)>> {

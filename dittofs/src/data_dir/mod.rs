@@ -4,14 +4,15 @@
 //! FORMAT          what the directory is, and the version of its layout; written last, when all else of a new one is there
 //! LOCK            locked while a process uses the directory; holds its number
 //! server          who the server is to its clients, and the key of its filehandles; made once, mode 0600
-//! exports         the number of each export, which is a part of its filehandles
+//! exports         the number of each export, which is a part of its filehandles; that of a share is entered once the share is made
 //! lease           how long the leases are that clients may still have
 //! state           who may reclaim after a restart: a journal (`JournalStateStore`)
 //! shares/NAME     a share
 //! directories/ID  what is kept of a directory that is exported
 //! ```
 //!
-//! Nothing is made anew that was lost or damaged: a server with another key refuses every filehandle that its clients have.
+//! Nothing is made anew that was lost or damaged: a server with another key, other numbers or an empty share refuses the filehandles that
+//! its clients have.
 
 mod error;
 mod exports;
@@ -31,7 +32,7 @@ use std::path::{Path, PathBuf};
 use dittofs_framework::export::ExportId;
 
 pub(crate) use error::DataDirError;
-pub(crate) use exports::ExportKey;
+pub(crate) use exports::{ExportKey, Numbered};
 pub(crate) use place::default_place;
 pub(crate) use server::ServerRecord;
 
@@ -46,8 +47,9 @@ const FORMAT: &str = "FORMAT";
 const LOCK: &str = "LOCK";
 const SERVER: &str = "server";
 const SHARES: &str = "shares";
-/// What a start leaves in a new directory that ends before `FORMAT` is written.
-const UNFINISHED: [&str; 5] = [LOCK, SERVER, "server.new", SHARES, "FORMAT.new"];
+const EXPORTS: &str = "exports";
+/// What a start leaves in a new directory that ends before `FORMAT` is written, and `exports` without a number.
+const UNFINISHED: [&str; 6] = [LOCK, SERVER, "server.new", "exports.new", SHARES, "FORMAT.new"];
 
 /// A data directory that this process alone uses, until this is dropped.
 #[derive(Debug)]
@@ -120,7 +122,7 @@ impl DataDir {
     /// Looks whether the small files can be read.
     pub(crate) fn check_records(&self) -> Result<(), DataDirError> {
         self.lease()?;
-        self.export_ids(&[]).map(drop)
+        self.numbers(&[]).map(drop)
     }
 
     /// Where things are kept of a directory that is exported under this number.
@@ -167,7 +169,8 @@ fn look_at_names(path: &Path) -> Result<Found, DataDirError> {
     };
     for entry in path.read_dir().map_err(io_error)? {
         let name = entry.map_err(io_error)?.file_name();
-        if !UNFINISHED.iter().any(|ours| name == OsStr::new(ours)) {
+        let is_new = name == OsStr::new(EXPORTS) && exports::is_new(&path.join(EXPORTS));
+        if !is_new && !UNFINISHED.iter().any(|ours| name == OsStr::new(ours)) {
             return Err(DataDirError::Foreign(path.to_owned()));
         }
     }
@@ -179,6 +182,7 @@ fn make(path: &Path) -> Result<(), DataDirError> {
     let shares = path.join(SHARES);
     make_directory(&shares).map_err(|error| DataDirError::Io(shares, error))?;
     ServerRecord::make(&path.join(SERVER))?;
+    exports::make(&path.join(EXPORTS))?;
     let format = path.join(FORMAT);
     let text = format!("{NAME}{VERSION}\n");
     replace(&format, text.as_bytes()).map_err(|error| DataDirError::Io(format, error))

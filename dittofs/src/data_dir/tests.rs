@@ -22,6 +22,12 @@ fn handle(dir: &DataDir) -> Vec<u8> {
     Filehandles::new(dir.server().key()).encode(ExportId(1), &node).as_bytes().to_vec()
 }
 
+fn enter(dir: &DataDir, keys: &[ExportKey]) -> Result<Vec<u32>, DataDirError> {
+    let numbers = dir.numbers(keys)?;
+    numbers.enter()?;
+    Ok(numbers.exports.iter().map(|export| export.id.0).collect())
+}
+
 fn said<T>(outcome: Result<T, DataDirError>) -> String {
     outcome.err().unwrap().to_string()
 }
@@ -72,6 +78,7 @@ fn it_is_used_by_one_at_a_time() {
 #[case::nothing(&[])]
 #[case::lock(&["LOCK"])]
 #[case::half_a_key(&["LOCK", "shares/", "server.new"])]
+#[case::half_of_the_exports(&["LOCK", "shares/", "exports.new"])]
 #[case::half_a_format(&["LOCK", "shares/", "FORMAT.new"])]
 fn an_unfinished_one_is_finished(#[case] left: &[&str]) {
     let dir = empty();
@@ -136,7 +143,7 @@ fn what_is_not_there_is_not_made_for_a_mere_look() {
 fn damage_is_found_and_left(#[case] name: &str) {
     let dir = empty();
     let opened = DataDir::open_or_make(dir.path()).unwrap();
-    opened.export_ids(&[ExportKey::share("export")]).unwrap();
+    enter(&opened, &[ExportKey::share("export")]).unwrap();
     opened.keep_lease(Duration::from_secs(90)).unwrap();
     drop(opened);
     let path = dir.path().join(name);
@@ -144,7 +151,7 @@ fn damage_is_found_and_left(#[case] name: &str) {
     let use_it = || {
         let dir = DataDir::open_or_make(dir.path())?;
         dir.lease()?;
-        dir.export_ids(&[ExportKey::share("other")])
+        enter(&dir, &[ExportKey::share("other")])
     };
     for index in 0..good.len() {
         let mut bad = good.clone();
@@ -159,15 +166,41 @@ fn damage_is_found_and_left(#[case] name: &str) {
     use_it().unwrap();
 }
 
-#[test]
-fn a_key_that_is_gone_is_not_replaced() {
+#[rstest]
+#[case::server("server")]
+#[case::exports("exports")]
+fn what_is_gone_is_not_made_anew(#[case] name: &str) {
     let dir = empty();
-    DataDir::open_or_make(dir.path()).unwrap();
-    let path = dir.path().join("server");
+    let use_it = || DataDir::open_or_make(dir.path())?.numbers(&[]);
+    use_it().unwrap();
+    let path = dir.path().join(name);
     std::fs::remove_file(&path).unwrap();
     let expected = format!("{} is missing; bring it back from a backup", path.display());
-    assert_eq!(said(DataDir::open_or_make(dir.path())), expected);
-    assert!(!path.exists());
+    for _ in 0..2 {
+        assert_eq!(said(use_it()), expected);
+        assert!(!path.exists());
+    }
+}
+
+/// A directory with numbers was in use: it is not taken for one that is being made.
+#[test]
+fn given_numbers_are_not_forgotten_without_the_format() {
+    let dir = empty();
+    enter(&DataDir::open_or_make(dir.path()).unwrap(), &[ExportKey::share("export")]).unwrap();
+    std::fs::remove_file(dir.path().join("FORMAT")).unwrap();
+    assert!(matches!(DataDir::open_or_make(dir.path()), Err(DataDirError::Foreign(_))));
+}
+
+#[test]
+fn an_export_is_known_once_it_is_entered() {
+    let dir = empty();
+    let opened = DataDir::open_or_make(dir.path()).unwrap();
+    let key = ExportKey::share("a");
+    let numbers = opened.numbers(std::slice::from_ref(&key)).unwrap();
+    assert!(!opened.knows(&key).unwrap());
+    numbers.enter().unwrap();
+    assert!(opened.knows(&key).unwrap());
+    assert!(!opened.knows(&ExportKey::share("b")).unwrap());
 }
 
 #[test]
@@ -178,8 +211,7 @@ fn exports_keep_their_numbers() {
     let pub_two = ExportKey::directory("a", Path::new("/srv/two\n3 share b"));
     let ids = |keys: &[&ExportKey]| {
         let keys: Vec<_> = keys.iter().map(|key| (*key).clone()).collect();
-        let ids = DataDir::open_or_make(dir.path()).unwrap().export_ids(&keys).unwrap();
-        ids.into_iter().map(|id| id.0).collect::<Vec<_>>()
+        enter(&DataDir::open_or_make(dir.path()).unwrap(), &keys).unwrap()
     };
     assert_eq!(ids(&[&a]), [1]);
     assert_eq!(ids(&[&b, &a]), [2, 1], "another one before it");

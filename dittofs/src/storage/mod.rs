@@ -51,6 +51,11 @@ pub(crate) enum StorageError {
     DataDir(#[from] DataDirError),
     #[error("cannot open the share {name}: {error}")]
     Share { name: ShareName, error: OpenError },
+    #[error(
+        "the share {name} was made earlier, and {} is missing or empty: mount its disk, bring it back from a backup, or give a new share another name",
+        .path.display()
+    )]
+    LostShare { name: ShareName, path: PathBuf },
     #[error("cannot export {} as {name}: {error}", .path.display())]
     Directory { name: ShareName, path: PathBuf, error: io::Error },
     #[error("cannot export {} as {name}: it is in the data directory {}", .path.display(), .dir.display())]

@@ -65,6 +65,7 @@ fn a_second_server_is_refused() {
     Some("1 share export\nchecksum 00\n"),
     "dfs: DATA/exports is damaged: it does not match its checksum; bring it back from a backup"
 )]
+#[case::lost_exports("exports", None, "dfs: DATA/exports is missing; bring it back from a backup")]
 #[case::damaged_journal(
     "state",
     Some("something else"),
@@ -86,6 +87,82 @@ fn what_is_wrong_is_said_and_left(#[case] file: &str, #[case] content: Option<&s
     assert_eq!(data.refused(&[]), expected);
     assert_eq!(data.refused(&[]), expected, "again");
     assert_eq!(std::fs::read_to_string(&path).ok().as_deref(), content);
+}
+
+/// What is lost of a share with files, and what is missing then. A disk that is not mounted leaves an empty directory.
+#[rstest]
+#[case::all("shares", &["shares"], "shares/export")]
+#[case::the_share("shares/export", &[], "shares/export")]
+#[case::its_disk("shares/export", &["shares/export"], "shares/export")]
+#[case::metadata("shares/export/metadata", &[], "shares/export/metadata")]
+#[case::the_disk_of_metadata("shares/export/metadata", &["shares/export/metadata"], "shares/export/metadata")]
+#[case::contents("shares/export/contents", &[], "shares/export/contents")]
+#[tokio::test]
+async fn a_lost_share_is_not_made_anew(#[case] lost: &str, #[case] left: &[&str], #[case] missing: &str) {
+    let data = Data::new();
+    let server = data.start(&[]);
+    let mut client = Client::connect_to(server.addr).await.session("client").await;
+    let file = client.open("file").await;
+    client.write(&file, 0, b"secret").await;
+    let server_handle = file.fh.clone();
+    server.stop();
+    let (path, aside) = (data.path().join(lost), data.path().join("aside"));
+    std::fs::rename(&path, &aside).unwrap();
+    for left in left {
+        std::fs::create_dir(data.path().join(left)).unwrap();
+    }
+    let expected = format!(
+        "dfs: the share export was made earlier, and DATA/{missing} is missing or empty: mount its disk, bring it back from a backup, or give a new share another name"
+    );
+    assert_eq!(data.refused(&[]), expected);
+    data.command("fsck", &["--repair"]).output().unwrap();
+    assert_eq!(data.refused(&[]), expected, "after a repair");
+    data.start(&["--share", "other"]).stop();
+    assert_eq!(data.refused(&["--share", "other", "--share", "export"]), expected, "with another one");
+    let _ = std::fs::remove_dir_all(&path);
+    std::fs::rename(&aside, &path).unwrap();
+    let server = data.start(&[]);
+    let mut client = Client::connect_to(server.addr).await.session("client").await;
+    assert_eq!(client.lookup(&["export", "file"]).await, server_handle);
+    server.stop();
+}
+
+/// What a crash leaves of a share that was being made, before its number is entered.
+#[rstest]
+#[case::nothing(&[], &[])]
+#[case::its_directory(&["shares/export"], &[])]
+#[case::half_a_format(&["shares/export"], &["shares/export/LOCK", "shares/export/FORMAT.new"])]
+#[case::the_rest_to_be_made(&["shares/export", "shares/export/contents"], &["shares/export/LOCK", "shares/export/FORMAT"])]
+fn a_share_that_was_being_made_is_made(#[case] directories: &[&str], #[case] files: &[&str]) {
+    let data = Data::new();
+    data.start(&["--share", "other"]).stop();
+    for directory in directories {
+        std::fs::create_dir(data.path().join(directory)).unwrap();
+    }
+    for file in files {
+        let content = if file.ends_with("FORMAT") { "dittofs share 1\n" } else { "" };
+        std::fs::write(data.path().join(file), content).unwrap();
+    }
+    for _ in 0..2 {
+        data.start(&[]).stop();
+    }
+}
+
+/// A share that is whole, and whose number was not entered: it goes on, with what is in it.
+#[tokio::test]
+async fn a_share_without_a_number_gets_one() {
+    let data = Data::new();
+    data.start(&["--share", "other"]).stop();
+    let exports = data.path().join("exports");
+    let before = std::fs::read(&exports).unwrap();
+    let server = data.start(&[]);
+    Client::connect_to(server.addr).await.session("client").await.open("file").await;
+    server.stop();
+    std::fs::write(&exports, before).unwrap();
+    let server = data.start(&[]);
+    let mut client = Client::connect_to(server.addr).await.session("client").await;
+    client.lookup(&["export", "file"]).await;
+    server.stop();
 }
 
 #[test]

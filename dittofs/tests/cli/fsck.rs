@@ -96,6 +96,22 @@ fn what_cannot_run_has_a_status_of_its_own() {
     assert!(complaint(&output, 8).starts_with("dfs: there is no data directory at "));
 }
 
+/// A disk that is not mounted leaves an empty directory.
+#[tokio::test]
+async fn a_lost_share_is_not_made_by_a_check() {
+    let data = used().await;
+    let share = data.path().join("shares/a");
+    std::fs::remove_dir_all(&share).unwrap();
+    std::fs::create_dir(&share).unwrap();
+    for args in [&[][..], &["--repair"]] {
+        let (status, said) = fsck(&data, args);
+        assert_eq!(status, Some(8), "{said}");
+        let expected = format!("share a: cannot be checked: {} is missing or empty\n", share.display());
+        assert!(said.starts_with(&expected), "{said}");
+        assert_eq!(share.read_dir().unwrap().count(), 0);
+    }
+}
+
 #[tokio::test]
 async fn a_share_that_cannot_be_opened_does_not_keep_others_from_it() {
     let data = used().await;

@@ -5,6 +5,7 @@ use dittofs_framework::attr::Bitmap;
 use dittofs_framework::fs::{
     Authority, CreateMode, FileSystem, RequestContext, SetAttributes, ShareAccess, Stability,
 };
+use rstest::rstest;
 
 use crate::embedded::{self, OpenError};
 use crate::store::StoreOptions;
@@ -44,4 +45,27 @@ async fn a_damaged_store_says_where() {
     std::fs::write(temp.path().join("metadata/engine/version"), "?").unwrap();
     let error = embedded::open(temp.path(), StoreOptions::default()).await.err().unwrap();
     assert!(matches!(&error, OpenError::Store { path, .. } if path == temp.path()), "{error}");
+}
+
+/// What a share is known to have had is not made anew, nor anything else.
+#[rstest]
+#[case::directory("")]
+#[case::format("FORMAT")]
+#[case::metadata("metadata")]
+#[case::contents("contents")]
+#[tokio::test]
+async fn what_is_lost_is_named(#[case] lost: &str) {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("share");
+    drop(embedded::open(&path, StoreOptions::default()).await.unwrap());
+    drop(embedded::open_again(&path, StoreOptions::default()).await.unwrap());
+    let gone = if lost.is_empty() { path.clone() } else { path.join(lost) };
+    std::fs::rename(&gone, temp.path().join("aside")).unwrap();
+    let error = embedded::open_again(&path, StoreOptions::default()).await.err().unwrap();
+    match error {
+        OpenError::Missing { path } => assert_eq!(path, gone),
+        // With files in it, and no format, it is no share.
+        error => assert!(lost == "FORMAT" && matches!(error, OpenError::Foreign { .. }), "{error}"),
+    }
+    assert_eq!(gone.exists(), lost == "metadata", "no more than an empty store");
 }
