@@ -1,4 +1,7 @@
 //! What the calls answer: permissions, changes, listings, handles.
+//!
+//! Origin: own scenarios; POSIX for permissions.
+//! RFC: 8881 sections 18.1, 18.13, 18.22 and 18.23; 15.1.4.11 (NFS4ERR_ROFS).
 
 use bytes::Bytes;
 use dittofs_framework::attr::Bitmap;

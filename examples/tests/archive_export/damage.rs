@@ -1,4 +1,7 @@
 //! Archives that are not served, and that nothing in an archive makes the program panic.
+//!
+//! Origin: own: each byte of a header changed, archives cut off, names that lead outside.
+//! RFC: none, a format of archives.
 
 use rstest::rstest;
 use tar::EntryType;

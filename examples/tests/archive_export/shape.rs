@@ -1,4 +1,7 @@
 //! Which objects an archive comes out as.
+//!
+//! Origin: POSIX pax and the GNU manual of tar.
+//! RFC: none, a format of archives.
 
 use dittofs_framework::attr::Bitmap;
 use dittofs_framework::fs::{Authority, DataOrHole, FileSystem, FsError, RequestContext};

@@ -1,4 +1,7 @@
 //! Durability, locks, formats, room.
+//!
+//! Origin: the promises of `MetadataStore`, and the manual of SQLite for what makes a commit durable.
+//! RFC: none, a store of its own.
 
 use std::fs;
 use std::path::Path;

@@ -1,3 +1,8 @@
+//! The example that serves an archive, asked over the wire.
+//!
+//! Origin: what `tar` makes of a small tree.
+//! RFC: 8881 sections 18.13, 18.22 and 18.23.
+
 use std::io::Cursor;
 use std::path::Path;
 

@@ -1,3 +1,8 @@
+//! The example with operations of its own, asked over the wire.
+//!
+//! Origin: the documentation of operations, docs/framework/operations.md.
+//! RFC: 8881 section 18.23 for the READDIR that is replaced.
+
 use dittofs_framework::attr::Bitmap;
 use dittofs_framework::proto::{NFS4ERR_NOENT, NfsFh4, OP_LOOKUP, OP_READDIR};
 use dittofs_ops::lookup::Lookup;

@@ -1,3 +1,8 @@
+//! The smallest example, asked over the wire.
+//!
+//! Origin: the README.
+//! RFC: 8881 sections 18.16, 18.22 and 18.32.
+
 use dittofs_framework::attr::FATTR4_SIZE;
 
 use crate::example::Example;

@@ -1,3 +1,8 @@
+//! The example with metadata in SQLite, asked over the wire and killed.
+//!
+//! Origin: the documentation of backends, docs/framework/backends.md.
+//! RFC: 8881 sections 8.4.2.1 (reclaims after a restart) and 18.32.
+
 use std::path::Path;
 
 use dittofs_framework::attr::FATTR4_SIZE;

@@ -1,4 +1,7 @@
 //! A process that is killed in the middle of its work.
+//!
+//! Origin: own scenarios; the promises of `MetadataStore::apply`.
+//! RFC: 8881 section 18.32: what is acknowledged as stable outlives a crash.
 
 use std::env;
 use std::io::{BufRead, BufReader, Write};

@@ -1,4 +1,7 @@
 //! Files of the engine that are not as it wrote them.
+//!
+//! Origin: own: bits that flip, files that end early, parts that are overwritten.
+//! RFC: 8881 section 15.1.4.6 (NFS4ERR_IO) for what cannot be read.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,7 @@
 //! The directory of a share: what is opened, what is refused, and that nothing foreign is touched.
+//!
+//! Origin: own: what an operator may point a server at by mistake.
+//! RFC: none.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

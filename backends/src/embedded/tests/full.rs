@@ -1,4 +1,7 @@
 //! A disk that is full, as far as the engine can tell: its files may not become longer. And no file can be opened, in addition.
+//!
+//! Origin: the error numbers of write(2), ftruncate(2) and open(2), by limits of a process.
+//! RFC: 8881 section 15.1.4.9 (NFS4ERR_NOSPC): nothing was done.
 
 use std::env;
 use std::path::Path;

@@ -1,4 +1,7 @@
 //! Stores that are closed and opened again.
+//!
+//! Origin: the promises of `MetadataStore`.
+//! RFC: none, a store of our own.
 
 use std::fs;
 

@@ -1,4 +1,7 @@
 //! Whole shares: both stores and the file system on top.
+//!
+//! Origin: own scenarios.
+//! RFC: 8881 sections 4.2.3 (persistent filehandles) and 18.32.
 
 use bytes::Bytes;
 use dittofs_framework::attr::Bitmap;

@@ -1,3 +1,8 @@
+//! Calls of the system that fail or do less than asked.
+//!
+//! Origin: read(2), write(2), fallocate(2), copy_file_range(2): short counts and error numbers.
+//! RFC: 8881 section 15.1: NOSPC, DQUOT, FBIG and IO.
+
 use dittofs_framework::storage::{StorageError, StorageResult};
 use rstest::rstest;
 use rustix::io::Errno;

@@ -1,4 +1,7 @@
 //! Random calls against arrays of bytes, with restarts.
+//!
+//! Origin: own: a property of every sequence of calls.
+//! RFC: 8881 sections 18.22 and 18.32, 7862 section 15 for holes.
 
 use std::collections::BTreeMap;
 

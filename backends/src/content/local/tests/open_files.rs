@@ -1,3 +1,8 @@
+//! How many files are open at a time.
+//!
+//! Origin: own: the limits of a process (RLIMIT_NOFILE), EMFILE and ENFILE of open(2).
+//! RFC: none.
+
 use std::path::Path;
 
 use rstest::rstest;

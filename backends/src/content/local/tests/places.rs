@@ -1,3 +1,8 @@
+//! Where contents are on disk, and what else may be there.
+//!
+//! Origin: own: the layout that the head of the store describes, and what others leave in its directory.
+//! RFC: none, a layout of our own.
+
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use dittofs_framework::storage::StorageError;

@@ -1,3 +1,8 @@
+//! Flushes: who shares one, and what one that failed means.
+//!
+//! Origin: fsync(2) of Linux, which reports a lost page once.
+//! RFC: 8881 section 18.3 (COMMIT): the verifier and what it promises.
+
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
