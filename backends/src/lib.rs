@@ -5,6 +5,7 @@ mod clock;
 pub mod content;
 pub mod embedded;
 pub mod fsck;
+mod lock_file;
 pub mod metadata;
 #[cfg(target_os = "linux")]
 pub mod posix;

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use dittofs_framework::storage::StorageError;
 use thiserror::Error;
 
+use crate::lock_file;
+
 /// The layout that is made, and the only one that is read.
 const VERSION: u32 = 1;
 const NAME: &str = "dittofs share";
@@ -156,7 +158,7 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     let mut options = OpenOptions::new();
     let file = options.write(true).create(true).truncate(false).mode(0o600).open(path.join(LOCK));
     let file = file.map_err(io)?;
-    match file.try_lock() {
+    match lock_file::lock(&file) {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.to_owned() }),
         Err(TryLockError::Error(error)) => Err(io(error)),

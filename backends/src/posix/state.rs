@@ -1,15 +1,13 @@
 //! What an export keeps for itself, in a directory outside of the exported tree: the key of its handles, the places of its objects
 //! where those are needed, and a lock against a second server.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::FlockOperation;
-use rustix::io::Errno;
-
 use super::PosixError;
+use crate::lock_file;
 
 const LOCK: &str = "LOCK";
 const KEY: &str = "handle-key";
@@ -28,10 +26,10 @@ impl StateDir {
         let mut options = OpenOptions::new();
         let lock = options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let lock = lock.open(path.join(LOCK)).map_err(failed)?;
-        match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        match lock_file::lock(&lock) {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
-            Err(Errno::AGAIN) => Err(PosixError::InUse(path.to_owned())),
-            Err(error) => Err(failed(error.into())),
+            Err(TryLockError::WouldBlock) => Err(PosixError::InUse(path.to_owned())),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
         }
     }
 

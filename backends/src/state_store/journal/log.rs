@@ -158,7 +158,7 @@ impl Log {
 fn lock(path: &Path) -> Result<File, StoreError> {
     let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
     let file = file.map_err(StoreError::failed)?;
-    match file.try_lock() {
+    match crate::lock_file::lock(&file) {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse),
         Err(TryLockError::Error(error)) => Err(StoreError::failed(error)),
