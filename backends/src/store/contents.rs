@@ -146,15 +146,22 @@ impl Volume {
         }
         let mut accessed = 0;
         for inode in self.take_unsaved() {
-            if self.save_access(&inode)? {
-                accessed += 1;
-                if accessed % AT_ONCE == 0 {
-                    self.commit_recorded().await?;
+            // Whatever fails, the others are not forgotten: nobody else has them.
+            let saved = match self.save_access(&inode) {
+                Ok(true) => {
+                    accessed += 1;
+                    if accessed % AT_ONCE == 0 { self.commit_recorded().await } else { Ok(()) }
                 }
-                continue;
-            }
-            let _contents = inode.contents.read().await;
-            if let Err(error) = self.save(&inode).await {
+                Ok(false) => {
+                    let _contents = inode.contents.read().await;
+                    self.save(&inode).await
+                }
+                Err(error) => {
+                    self.note_unsaved(&inode);
+                    Err(error)
+                }
+            };
+            if let Err(error) = saved {
                 result = Err(error);
             }
         }
